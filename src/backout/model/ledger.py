@@ -1,0 +1,94 @@
+"""The ledger: what a host must be able to undo, as a chain of entries.
+
+And the fold that tells where each change stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+FORMAT = 1
+PREPARED, APPLIED, UNDOING, KEPT, UNDONE, REFUSED, EXPIRED = (
+    "prepared",
+    "applied",
+    "undoing",
+    "kept",
+    "undone",
+    "refused",
+    "expired",
+)
+"""prepared -> applied -> kept | undone; `undoing` is the intent of a back-out.
+
+A refused change is recorded, too; `expired` says that gc let its bits go.
+"""
+
+
+class LedgerEntry(NamedTuple):
+    """One line of the ledger. `prev` is the hash of the line before; `at` is seconds since the epoch, UTC.
+
+    The body of `prepared` and `refused` holds who, why, argv, cwd, environment, checks, and the hash of the plan.
+    """
+
+    format: int
+    host: str
+    change: str
+    seq: int
+    prev: str
+    kind: str
+    at: float
+    body: dict[str, Any]
+
+
+class Change(NamedTuple):
+    """A change as its entries tell it.
+
+    `undoes` and `redoes` name the change that this one takes back or repeats; `undone_by` the change that took this
+    one back.
+    """
+
+    id: str
+    state: str
+    at: float
+    body: dict[str, Any]
+    host: str = ""
+    undone_by: str | None = None
+    expired: bool = False
+
+    @property
+    def undoes(self) -> str | None:
+        """Name the change that this one takes back."""
+        undoes: str | None = self.body.get("undoes")
+        return undoes
+
+    @property
+    def stands(self) -> bool:
+        """Tell whether its effects are live and could be taken back."""
+        return self.state == KEPT and self.undone_by is None and self.undoes is None and not self.expired
+
+
+def fold(entries: Iterable[LedgerEntry]) -> list[Change]:
+    """Tell where every change stands, oldest first."""
+    changes: dict[str, Change] = {}
+    for entry in entries:
+        known = changes.get(entry.change)
+        if known is None:
+            changes[entry.change] = Change(entry.change, entry.kind, entry.at, entry.body, entry.host)
+        elif entry.kind == EXPIRED:
+            changes[entry.change] = known._replace(expired=True)
+        else:
+            changes[entry.change] = known._replace(state=entry.kind, body={**known.body, **entry.body})
+        undoes = changes[entry.change].undoes
+        if entry.kind == KEPT and undoes in changes:
+            changes[undoes] = changes[undoes]._replace(undone_by=entry.change)
+    return list(changes.values())
+
+
+def unfinished(changes: Iterable[Change]) -> list[Change]:
+    """Name the changes that a crash left half-way: recovery brings each to all-old or all-new."""
+    return [change for change in changes if change.state in (PREPARED, APPLIED, UNDOING)]
+
+
+def standing(changes: Iterable[Change]) -> list[Change]:
+    """Name the changes that stand, newest first: what `back` walks."""
+    return [change for change in reversed(list(changes)) if change.stands]

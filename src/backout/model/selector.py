@@ -1,0 +1,50 @@
+"""Selectors: `kind:glob`, the one way to name effects."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from backout.errors import UsageError
+from backout.model.effect import KINDS, Effect
+
+
+class Selector(NamedTuple):
+    """A kind (or `*`) and a glob over the subject; `*` crosses `/`."""
+
+    kind: str
+    glob: str
+
+    def __str__(self) -> str:
+        """Give the text that the user wrote."""
+        return f"{self.kind}:{self.glob}"
+
+    def matches(self, effect: Effect) -> bool:
+        """Tell whether the effect's kind and subject match; nothing else is looked at."""
+        if self.kind == "file" and effect.kind == "config":
+            return fnmatch.fnmatchcase(effect.subject.partition("#")[0], self.glob)
+        if self.kind not in ("*", effect.kind):
+            return False
+        if effect.kind == "python-package" and ":" not in self.glob:
+            return fnmatch.fnmatchcase(effect.subject.rpartition(":")[2], self.glob)
+        return fnmatch.fnmatchcase(effect.subject, self.glob)
+
+
+def parse_selector(text: str) -> Selector:
+    """Read `kind:glob`; an unknown kind or a missing glob is a usage error that names the kinds."""
+    kind, colon, glob = text.partition(":")
+    if not colon or not glob or (kind != "*" and kind not in KINDS):
+        raise UsageError(
+            f"{text!r} is not a selector: it must be KIND:GLOB with KIND one of {', '.join(KINDS)} or *.",
+            next="Write for example file:/etc/nginx/* or python-package:flask.",
+        )
+    return Selector(kind, glob)
+
+
+def mark_expected(effects: Iterable[Effect], selectors: Iterable[Selector]) -> list[Effect]:
+    """Set `expected` on every effect: None where nothing was expected at all, so that there are only effects."""
+    chosen = list(selectors)
+    if not chosen:
+        return [effect._replace(expected=None) for effect in effects]
+    return [effect._replace(expected=any(selector.matches(effect) for selector in chosen)) for effect in effects]

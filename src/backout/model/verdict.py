@@ -1,0 +1,113 @@
+"""The verdict: whether a change may be applied, with reasons. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from backout.model.check import CheckResult, red_before, turned_red
+from backout.model.effect import Effect
+
+ALLOW, ASK, REFUSE = "allow", "ask", "refuse"
+_NAMED = 3
+_AROUND = "Mend what stands in the way, or change the command; then rehearse again."
+
+
+class Reason(NamedTuple):
+    """What happened, what state the host is in now, the next command (law 7)."""
+
+    what: str
+    state: str = "Nothing was changed."
+    next: str = ""
+
+
+class Verdict(NamedTuple):
+    """The decision (allow, ask, refuse) and its reasons."""
+
+    decision: str
+    reasons: tuple[Reason, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Give the JSON form of `backout.effects/1`."""
+        return {"decision": self.decision, "reasons": [reason._asdict() for reason in self.reasons]}
+
+
+class Context(NamedTuple):
+    """What a judgement looks at besides the effects.
+
+    `failed` is the command's exit code where it is not among the accepted ones; `obstacles` say what cannot be
+    applied on this host; `expecting` tells whether any `--expect` was given; `accept` is the digest that
+    the user accepts.
+    """
+
+    digest: str
+    failed: int | None = None
+    expecting: bool = False
+    accept: str | None = None
+    yes: bool = False
+    checks: Sequence[CheckResult] = ()
+    obstacles: Sequence[str] = ()
+
+
+def judge(effects: Sequence[Effect], context: Context) -> Verdict:
+    """Refuse, ask or allow, by the design's paragraph "When a change is let through"."""
+    refusals = _refusals(effects, context)
+    if refusals:
+        return Verdict(REFUSE, tuple(refusals))
+    questions = _questions(effects, context)
+    if not questions or context.yes or context.accept is not None:
+        return Verdict(ALLOW, tuple(questions))
+    return Verdict(ASK, tuple(questions))
+
+
+def _refusals(effects: Sequence[Effect], context: Context) -> list[Reason]:
+    reasons = []
+    if context.failed is not None:
+        reasons.append(
+            Reason(
+                f"The command exited {context.failed}.",
+                next="Mend the command, or accept the code with --ok-exit or --allow-failure.",
+            )
+        )
+    surprises = [effect for effect in effects if effect.expected is False]
+    if surprises:
+        named = ", ".join(f"{e.kind}:{e.subject}" for e in surprises[:_NAMED]) + (
+            " …" if len(surprises) > _NAMED else ""
+        )
+        count = "1 effect is" if len(surprises) == 1 else f"{len(surprises)} effects are"
+        reasons.append(
+            Reason(
+                f"{count} outside what was expected: {named}", next="Expect them with --expect, or change the command."
+            )
+        )
+    reasons.extend(
+        Reason(
+            f"Check {name!r} was healthy and is unhealthy in the rehearsal.",
+            next="Look at the check's output, and mend the change.",
+        )
+        for name in turned_red(list(context.checks))
+    )
+    reasons.extend(Reason(text, next=_AROUND) for text in context.obstacles)
+    if context.accept is not None and context.accept != context.digest:
+        reasons.append(
+            Reason(
+                f"The effects are not those that were accepted: the digest is now {context.digest}.",
+                next=f"Look at the report; if it is right, give --accept {context.digest}.",
+            )
+        )
+    return reasons
+
+
+def _questions(effects: Sequence[Effect], context: Context) -> list[Reason]:
+    reasons = [
+        Reason(f"Check {name!r} was unhealthy before the change.", next="Answer the question, or give --yes.")
+        for name in red_before(list(context.checks))
+    ]
+    if effects and not context.expecting:
+        reasons.append(
+            Reason(
+                "Nothing was expected, so a person decides.",
+                next=f"Answer the question, or give --yes or --accept {context.digest}.",
+            )
+        )
+    return reasons
