@@ -1,0 +1,145 @@
+"""dpkg's database as values: the status file, and the lists and hashes of a package's files.
+
+Sources: deb-control(5), dpkg-query(1) on package states, deb-md5sums(5), dpkg-divert(1), and Debian's usrmerge on /usr
+taking the place of /bin, /sbin and /lib.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from backout.lens import records
+
+STATUS = b"/var/lib/dpkg/status"
+EXTENDED = b"/var/lib/apt/extended_states"
+INFO = b"/var/lib/dpkg/info/"
+DIVERSIONS = b"/var/lib/dpkg/diversions"
+
+_FIELD = re.compile(rb"^(Package|Architecture|Status|Version|Auto-Installed):[ \t]*([^\n]*?)[ \t]*$", re.MULTILINE)
+_CONFFILES = re.compile(rb"^Conffiles:[^\n]*\n((?: [^\n]*\n?)+)", re.MULTILINE)
+_MERGED = (b"/bin/", b"/sbin/", b"/lib/", b"/lib64/", b"/lib32/", b"/libx32/")
+_GONE = ("not-installed", "config-files")
+_MD5_HEX = re.compile(rb"[0-9a-f]{32}\Z")
+
+Read = Callable[[bytes], "bytes | None"]
+Diverted = dict[bytes, tuple[bytes, bytes]]
+"""{from: (to, the package that diverts)}"""
+
+
+class Stanza(NamedTuple):
+    """One package's stanza: what is asked of its fields, and its text."""
+
+    fields: dict[bytes, bytes]
+    text: bytes
+
+    def field(self, name: bytes) -> str:
+        """Give a field's value; empty when there is none."""
+        return os.fsdecode(self.fields.get(name, b""))
+
+    @property
+    def state(self) -> str:
+        """Give the third word of Status, such as installed, config-files, half-configured."""
+        return (self.field(b"Status").split() or ["not-installed"])[-1]
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether the package's programs are there, if only in part."""
+        return self.state not in _GONE
+
+    @property
+    def value(self) -> str | None:
+        """Give the version, with what is unusual behind it; None when nothing is left of the package."""
+        if self.state == "not-installed":
+            return None
+        words = self.field(b"Status").split()
+        unusual = [word for word in words[:1] if word == "hold"] + [
+            word for word in words[1:] if word not in ("ok", "installed")
+        ]
+        return self.field(b"Version") + (f" ({', '.join(unusual)})" if unusual else "")
+
+    @property
+    def conffiles(self) -> dict[bytes, str]:
+        """Give the MD5 of each configuration file as the package shipped it."""
+        block = _CONFFILES.search(self.text)
+        lines = [line.split() for line in (block[1] if block else b"").splitlines()]
+        return {line[0]: line[1].decode() for line in lines if len(line) > 1 and _MD5_HEX.match(line[1])}
+
+
+def stanza(text: bytes | None) -> Stanza | None:
+    """Read one stanza."""
+    return None if text is None else Stanza(dict(reversed(_FIELD.findall(text))), text)
+
+
+def native_architecture(status: bytes) -> bytes:
+    """Tell the host's own architecture: dpkg's; without dpkg, the commonest."""
+    all_stanzas = [stanza(text) for text in status.split(b"\n\n")]
+    named = [found.fields for found in all_stanzas if found is not None and b"Architecture" in found.fields]
+    for fields in named:
+        if fields.get(b"Package") == b"dpkg":
+            return fields[b"Architecture"]
+    counted = Counter(fields[b"Architecture"] for fields in named if fields[b"Architecture"] != b"all")
+    return max(sorted(counted), key=lambda name: counted[name], default=b"all")
+
+
+def table(content: bytes, native: bytes) -> records.Table | None:
+    """Read a file of stanzas by package: NAME, or NAME:ARCH for a foreign one."""
+
+    def key_of(text: bytes) -> str | None:
+        found = dict(reversed(_FIELD.findall(text)))
+        name, architecture = found.get(b"Package"), found.get(b"Architecture", native)
+        if name is None:
+            return None
+        return os.fsdecode(name if architecture in (native, b"all") else name + b":" + architecture)
+
+    return records.table(content, key_of, b"\n\n")
+
+
+class Files(NamedTuple):
+    """What a package's database files say on one side: every path listed, and MD5 by path where one is given."""
+
+    listed: frozenset[bytes]
+    md5: dict[bytes, str]
+
+
+def stems(found: Stanza) -> tuple[bytes, ...]:
+    """Give what the names of a package's database files may begin with."""
+    name = found.fields.get(b"Package", b"")
+    return (name + b":" + found.fields.get(b"Architecture", b""), name)
+
+
+def files(found: Stanza | None, read: Read, real: Callable[[bytes], bytes]) -> Files:
+    """Read a package's list, its hashes and its configuration files; `real` tells where a listed path truly lies."""
+    if found is None:
+        return Files(frozenset(), {})
+    stem = next((stem for stem in stems(found) if read(INFO + stem + b".list") is not None), b"")
+    listed = (read(INFO + stem + b".list") or b"").split(b"\n")
+    md5 = dict(found.conffiles)
+    for line in (read(INFO + stem + b".md5sums") or b"").split(b"\n"):
+        digest, _, name = line.partition(b"  ")
+        if name and _MD5_HEX.match(digest):
+            md5[b"/" + name] = digest.decode()
+    paths = {path: real(path) for path in listed if _is_plain(path)}
+    return Files(frozenset(paths.values()), {paths[path]: digest for path, digest in md5.items() if path in paths})
+
+
+def _is_plain(path: bytes) -> bool:
+    """Tell an absolute path that climbs nowhere."""
+    return path.startswith(b"/") and not {b"..", b".", b""} & set(path[1:].split(b"/"))
+
+
+def diversions(content: bytes) -> Diverted:
+    """Read diversions, three lines each."""
+    lines = content.split(b"\n")
+    return {lines[i]: (lines[i + 1], lines[i + 2]) for i in range(0, len(lines) - 3, 3)}
+
+
+def real_path(path: bytes, package: bytes, diverted: Diverted, touched: Collection[bytes]) -> bytes:
+    """Tell where a path that `package` lists truly lies: diverted by another, or in /usr where /bin is a link to it."""
+    to, by = diverted.get(path, (path, package))
+    path = path if by == package else to
+    merged = b"/usr" + path
+    return merged if path.startswith(_MERGED) and merged in touched and path not in touched else path
