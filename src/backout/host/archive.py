@@ -1,0 +1,123 @@
+"""What is kept of each change beside the ledger: its plan, its raw effects, its effects document, its output."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from backout.errors import NeedsPersonError, UsageError
+from backout.host.files import make_private, write_durably
+from backout.host.folders import remove_tree
+from backout.host.plan import Plan, pack_plan, unpack_plan
+from backout.model.effect import RawEffect
+from backout.model.state import unpack
+
+
+class Archive:
+    """The folder of one change."""
+
+    def __init__(self, state: bytes, change: str) -> None:
+        """Name the folder; nothing is made yet."""
+        self.change = change
+        self.folder = state + b"/changes/" + os.fsencode(change)
+
+    def keep(self, plan: Plan, raw: Iterable[RawEffect], document: Mapping[str, Any] | None = None) -> str:
+        """Write plan, raw effects and document durably; give the plan's hash, which the ledger carries."""
+        make_private(self.folder)
+        packed = json.dumps(pack_plan(plan), separators=(",", ":")).encode()
+        rows = [[os.fsdecode(r.path), r.before and r.before.packed(), r.after and r.after.packed()] for r in raw]
+        write_durably(
+            self.folder + b"/raw.json.gz", gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 1, mtime=0)
+        )
+        if document is not None:
+            write_durably(self.folder + b"/effects.json", json.dumps(document).encode())
+        write_durably(self.folder + b"/plan.json", packed)
+        return hashlib.sha256(packed).hexdigest()
+
+    def keep_output(self, output: bytes) -> None:
+        """Keep what the command wrote."""
+        make_private(self.folder)
+        write_durably(self.folder + b"/output", output)
+
+    def output(self) -> bytes:
+        """Read what the command wrote; empty where nothing was kept."""
+        try:
+            return self._read(b"output")
+        except UsageError:
+            return b""
+
+    def save(self, name: bytes, path: bytes) -> str:
+        """Keep a copy of a live file beside the change; gives where."""
+        make_private(self.folder)
+        with open(path, "rb") as file:
+            write_durably(self.folder + b"/" + name, file.read())
+        return os.fsdecode(self.folder + b"/" + name)
+
+    def plan(self, expected_hash: str | None = None) -> Plan:
+        """Read the plan; NeedsPersonError when it is damaged, UsageError when gc let it go."""
+        content = self._read(b"plan.json")
+        if expected_hash is not None and hashlib.sha256(content).hexdigest() != expected_hash:
+            raise self._damaged(b"plan.json")
+        return unpack_plan(json.loads(content))
+
+    def raw(self) -> list[RawEffect]:
+        """Read the raw effects."""
+        try:
+            rows = json.loads(gzip.decompress(self._read(b"raw.json.gz")))
+            return [RawEffect(os.fsencode(path), unpack(before), unpack(after)) for path, before, after in rows]
+        except (ValueError, TypeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise self._damaged(b"raw.json.gz") from error
+
+    def document(self) -> dict[str, Any]:
+        """Read the effects document."""
+        try:
+            document: dict[str, Any] = json.loads(self._read(b"effects.json"))
+            document["schema"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._damaged(b"effects.json") from error
+        return document
+
+    def _damaged(self, name: bytes) -> NeedsPersonError:
+        return NeedsPersonError(
+            f"What is kept of change {self.change} is damaged: {os.fsdecode(self.folder + b'/' + name)}.",
+            state="Nothing was changed; the pre-images in the stage are untouched.",
+            next='See "Recovery by hand" in the documentation.',
+        )
+
+    def _read(self, name: bytes) -> bytes:
+        try:
+            with open(self.folder + b"/" + name, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            raise UsageError(
+                f"Nothing is kept of change {self.change} any more.",
+                next="backout log shows what can still be taken back.",
+            ) from None
+
+    def drop(self, folders: Iterable[bytes] = ()) -> None:
+        """Let the change's bits go: its stage folders, plan and raw effects; the document stays readable."""
+        drop_stages(folders)
+        for name in (b"plan.json", b"raw.json.gz"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.folder + b"/" + name)
+
+
+def drop_stages(folders: Iterable[bytes]) -> None:
+    """Remove stage folders, and the folders above that only held them; a mount's root keeps its times."""
+    for folder in folders:
+        remove_tree(folder)
+        parent = os.path.dirname(folder)
+        while os.path.isdir(parent) and not os.listdir(parent) and os.path.basename(parent) != b"changes":
+            above = os.path.dirname(parent)
+            status = os.stat(above)
+            os.rmdir(parent)
+            os.utime(above, ns=(status.st_atime_ns, status.st_mtime_ns))
+            if os.path.basename(parent).startswith((b".backout", b"stage")):
+                break
+            parent = above

@@ -1,0 +1,53 @@
+"""Small durable acts on the state folder's files, and locks that processes hold."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+
+
+def sync_folder(path: bytes) -> None:
+    """Make a directory's entries durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: bytes, content: bytes, mode: int = 0o600) -> None:
+    """Write a file so that after a crash it is there whole, or not at all."""
+    temporary = path + b".new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with open(descriptor, "wb", buffering=0) as file:
+        view = memoryview(content)
+        while view:
+            view = view[file.write(view) :]
+        os.fsync(descriptor)
+    os.rename(temporary, path)
+    sync_folder(os.path.dirname(path))
+
+
+def make_private(path: bytes) -> None:
+    """Make a folder, and those above it, readable by its owner alone."""
+    if not os.path.isdir(path):
+        make_parents(os.path.dirname(path))
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return
+        sync_folder(os.path.dirname(path))
+
+
+def make_parents(path: bytes) -> None:
+    """Make missing folders on the way with the usual mode."""
+    os.makedirs(path, mode=0o755, exist_ok=True)
+
+
+def lock_holder(descriptor: int) -> int | None:
+    """Name the process that holds a POSIX lock on an open file; None when nobody does (F_GETLK, read-only)."""
+    layout = "hhqqi4x"
+    asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, holder = struct.unpack(layout, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    return None if kind == fcntl.F_UNLCK else holder

@@ -1,0 +1,226 @@
+"""Making and removing the folders of a rehearsal's layers, so that the host is afterwards as it was, times included."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat as st
+from collections.abc import Iterator, Sequence
+
+from backout.host.files import make_private
+from backout.host.mounts import Mount, holding
+from backout.host.stage import Layer, change_folder
+from backout.host.view import OVERLAY, Piece
+
+FROZEN_WORK, CHECK_UPPER, CHECK_WORK = b"/frozen-work", b"/check-upper", b"/check-work"
+_OWN_XATTRS = (b"trusted.overlay.", b"user.overlay.")
+
+
+class Folders:
+    """The stage folders of one change."""
+
+    def __init__(self, change: str, state: bytes, mounts: Sequence[Mount]) -> None:
+        """Remember where; `mounts` are the visible ones."""
+        self._change, self._state, self._mounts = change, state, mounts
+        self._uid = os.geteuid()
+        self._state_mount = holding(mounts, os.path.realpath(state))
+        self._roots: list[tuple[bytes, int, int]] = []
+        self._made: list[bytes] = []
+        self.elsewhere: list[bytes] = []
+        """Points whose layer lies on another file system, so that nothing can be promoted by a rename."""
+        self.closed: set[bytes] = set()
+        """Points of layers in which this user may write nothing: they only give the answers that the host would."""
+
+    @property
+    def primary(self) -> bytes:
+        """Name the change's folder below the state folder; it always exists."""
+        return change_folder(b"/", self._state, holds_state=True, change=self._change)
+
+    def make(self, pieces: Sequence[Piece]) -> dict[bytes, Layer]:
+        """Make the folders of every layer, by mount point. What no folder can be made for is left out."""
+        make_private(self.primary)
+        hold(self.primary)
+        self._made.append(self.primary)
+        layers: dict[bytes, Layer] = {}
+        for number, piece in enumerate(piece for piece in pieces if piece.how == OVERLAY):
+            folder = self._folder(piece, number)
+            if folder is not None:
+                with contextlib.suppress(FileNotFoundError):  # gone since it was listed, as happens in /tmp
+                    layers[piece.point] = self._layer(Layer(piece.point, folder))
+        return layers
+
+    def _folder(self, piece: Piece, number: int) -> bytes | None:
+        """Find a place on the piece's own mount; without root, where there is none, below the state folder."""
+        whole = piece.point == piece.mount.point and self._uid == 0
+        if self._state_mount is not None and piece.mount.id == self._state_mount.id:
+            folder = self.primary if whole else self.primary + b"/%d" % number
+        else:
+            folder = change_folder(
+                piece.mount.point, self._state, holds_state=False, change=self._change, uid=self._uid
+            )
+            folder += b"" if whole else b"/%d" % number
+        try:
+            self._make_folder(folder, piece.mount.point)
+        except OSError:
+            if self._uid == 0:
+                return None
+            folder = self.primary + b"/%d" % number
+            self._make_folder(folder, piece.mount.point)
+            self.elsewhere.append(piece.point)
+        return folder
+
+    def _make_folder(self, folder: bytes, point: bytes) -> None:
+        if os.path.dirname(folder) == os.path.dirname(self.primary) or folder.startswith(self.primary):
+            make_private(folder)
+        else:
+            self._make_hidden(folder, point)
+
+    def _make_hidden(self, folder: bytes, point: bytes) -> None:
+        """Make a stage at a mount's root, giving that root its times back."""
+        status = os.stat(point)
+        for path in _ways(point, folder):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                _must_be_ours(path, self._uid)
+                continue
+            self._made.append(path)
+            if os.path.dirname(path) == point:
+                self._roots.append((point, status.st_atime_ns, status.st_mtime_ns))
+                _restore_times(point, status.st_atime_ns, status.st_mtime_ns)
+
+    def _layer(self, layer: Layer) -> Layer:
+        for path in (layer.upper, layer.work):
+            os.mkdir(path, 0o700)
+        copy_appearance(layer.point, layer.upper)
+        if self._uid and not (os.access(layer.point, os.W_OK) or os.lstat(layer.point).st_uid == self._uid):
+            self.closed.add(layer.point)
+            _close_to_its_owner(layer.point, layer.upper)
+        return layer
+
+    def times(self, layers: Sequence[Layer]) -> dict[bytes, int]:
+        """Give T0 for each layer: the change time of a file made now on its file system (traps B9), in nanoseconds."""
+        return {layer.point: self._now(layer) for layer in layers}
+
+    @staticmethod
+    def _now(layer: Layer) -> int:
+        probe = layer.folder + b"/t0"
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            return os.fstat(descriptor).st_ctime_ns
+        finally:
+            os.close(descriptor)
+            os.unlink(probe)
+
+    def remove_work(self, layers: Sequence[Layer]) -> None:
+        """Remove what only the mounts needed; the uppers stay, where something could be written to them."""
+        for layer in layers:
+            if layer.point in self.closed:
+                remove_tree(layer.folder)
+                continue
+            for path in (layer.work, *(layer.folder + name for name in (FROZEN_WORK, CHECK_UPPER, CHECK_WORK))):
+                remove_tree(path)
+
+    def remove(self, layers: Sequence[Layer]) -> None:
+        """Remove everything that `make` made, and give the mount roots their times back."""
+        for layer in layers:
+            remove_tree(layer.folder)
+        for path in reversed(self._made):
+            if path == self.primary:
+                remove_tree(path)
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(self.primary))
+        for point, accessed, modified in self._roots:
+            _restore_times(point, accessed, modified)
+        self._made, self._roots = [], []
+
+
+def hold(folder: bytes) -> None:
+    """Show, for the life of this process, that a change's folder is in use: gc leaves it alone."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def is_held(folder: bytes) -> bool:
+    """Tell whether a living process uses a change's folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _ways(point: bytes, folder: bytes) -> list[bytes]:
+    """Name the folders between a mount's root and a layer's folder, outermost first."""
+    found = []
+    while folder != point:
+        found.append(folder)
+        folder = os.path.dirname(folder)
+    return found[::-1]
+
+
+def _must_be_ours(path: bytes, uid: int) -> None:
+    """A stage that somebody else made is none: they could watch, or lead us elsewhere."""
+    status = os.lstat(path)
+    if status.st_uid != uid or not st.S_ISDIR(status.st_mode) or status.st_mode & 0o077:
+        raise PermissionError(errno.EPERM, "not a private folder of our own", path)
+
+
+def _restore_times(point: bytes, accessed: int, modified: int) -> None:
+    with contextlib.suppress(OSError):
+        os.utime(point, ns=(accessed, modified))
+
+
+def copy_appearance(source: bytes, target: bytes) -> None:
+    """Give a layer's root the mode, owner, ACL, labels and times of the directory beneath it (traps A5)."""
+    status = os.stat(source)
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
+    else:
+        with contextlib.suppress(OSError):
+            os.chown(target, -1, status.st_gid)
+    for key in _xattrs(source):
+        with contextlib.suppress(OSError):
+            os.setxattr(target, key, os.getxattr(source, key))
+    os.chmod(target, status.st_mode & 0o7777)
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _close_to_its_owner(live: bytes, upper: bytes) -> None:
+    """Let us do in our copy of somebody else's directory what we may do in theirs: never write."""
+    may = (os.R_OK if os.access(live, os.R_OK) else 0) | (os.X_OK if os.access(live, os.X_OK) else 0)
+    os.chmod(upper, os.lstat(live).st_mode & 0o7077 | may << 6)
+
+
+def _xattrs(path: bytes) -> Iterator[bytes]:
+    try:
+        keys = [os.fsencode(key) for key in os.listxattr(path)]
+    except OSError:
+        return
+    yield from (key for key in keys if not key.startswith(_OWN_XATTRS))
+
+
+def remove_tree(path: bytes) -> None:
+    """Remove a folder with all beneath; what is not there is fine. Without root, closed folders are opened first."""
+    if not os.path.lexists(path):
+        return
+    if os.geteuid() != 0 and not os.path.islink(path):
+        os.chmod(path, 0o700)
+        for folder, names, _ in os.walk(path):
+            os.chmod(folder, 0o700)
+            for name in names:
+                below = os.path.join(folder, name)
+                if not os.path.islink(below):
+                    os.chmod(below, 0o700)
+    shutil.rmtree(path)

@@ -1,0 +1,102 @@
+"""Writing in place: where the inode must stay, because it has names that cannot be found without a scan (traps C5)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat as st
+from typing import BinaryIO
+
+from backout.host.tree import Name, xattrs
+from backout.model.state import State
+
+_CHUNK = 1 << 20
+
+
+def set_metadata(name: Name, want: State) -> None:
+    """Set owner, mode and extended attributes, in the order that loses none of them (traps C7).
+
+    Times are left alone.
+    """
+    status = name.lstat()
+    kept = status is not None and (status.st_uid, status.st_gid) == (want.uid, want.gid)
+    if not kept:  # without root, asking for what is there already may be forbidden, too
+        os.chown(name.name, want.uid, want.gid, dir_fd=name.directory, follow_symlinks=False)
+    if want.type != "symlink" and not (kept and status is not None and st.S_IMODE(status.st_mode) == want.mode):
+        os.chmod(name.path, want.mode)
+    wanted, found = dict(want.xattrs), dict(xattrs(name))
+    for key in found.keys() - wanted.keys():
+        os.removexattr(name.path, key, follow_symlinks=False)
+    for key, value in sorted(wanted.items(), key=lambda item: (item[0] == b"security.capability", item[0])):
+        if found.get(key) != value:
+            os.setxattr(name.path, key, value, follow_symlinks=False)
+
+
+def write_in_place(name: Name, source: Name, want: State) -> None:
+    """Make a file's content that of `source`, and its metadata and time as wanted; durable when it returns."""
+    reading = os.open(source.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source.directory)
+    writing = os.open(name.name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+    try:
+        _pour(reading, writing)
+        set_metadata(name, want)
+        os.utime(writing, ns=(want.mtime_ns, want.mtime_ns))
+        os.fsync(writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def copy_durably(name: Name, target: Name) -> None:
+    """Copy a file's content into the stage and make it durable; what was there is replaced."""
+    reading = os.open(name.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+    writing = os.open(
+        target.name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=target.directory
+    )
+    try:
+        _pour(reading, writing)
+        os.fsync(writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _pour(reading: int, writing: int) -> None:
+    """Copy all bytes, leaving holes where there are only NULs, and cut the rest off."""
+    os.ftruncate(writing, 0)
+    length = 0
+    chunk: bytes | None = os.read(reading, _CHUNK)
+    while chunk:
+        offset = 0 if chunk.strip(b"\0") else len(chunk)
+        while offset < len(chunk):
+            offset += os.pwrite(writing, chunk[offset:], length + offset)
+        length += len(chunk)
+        chunk = os.read(reading, _CHUNK)
+    os.ftruncate(writing, length)
+
+
+def append_suffix(path: Name, source: Name, before: State) -> bool:
+    """Append to a growing log what `source` holds beyond its state before; False when `source` did not grow from that.
+
+    What the log itself gained meanwhile stays: only our suffix is added, with O_APPEND (traps C6).
+    """
+    reading = os.open(source.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source.directory)
+    with open(reading, "rb", buffering=0) as file:
+        begins = hashlib.sha256(_exactly(file, before.size)).hexdigest() == before.sha256
+        suffix = file.readall()
+    if not begins or not suffix or path.lstat() is None:
+        return False
+    writing = os.open(path.name, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=path.directory)
+    with open(writing, "ab", buffering=0) as file:
+        file.write(suffix)
+    return True
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    parts = []
+    while size > 0:
+        part = file.read(min(size, _CHUNK))
+        if not part:
+            break
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,168 @@
+"""The ledger on disk: JSON lines, each fsynced before anything that it promises is done.
+
+Each carrying the hash of the one before.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from backout.errors import FailedError, NeedsPersonError, NotPossibleError, RefusedError
+from backout.host.files import make_private, sync_folder
+from backout.model.chain import GENESIS, link_hash
+from backout.model.digest import canonical
+from backout.model.ledger import FORMAT, LedgerEntry
+
+_PATIENCE_S = 10.0
+
+
+class Ledger:
+    """One host's ledger, in the state folder. Only the holder of the lock appends."""
+
+    def __init__(self, state: bytes) -> None:
+        """Look at the state folder; it is made on the first append."""
+        self.state = state
+        self.path = state + b"/ledger"
+        self._lock: int | None = None
+
+    def entries(self) -> list[LedgerEntry]:
+        """Read and verify everything. A last line cut short by a crash was never promised and is left out."""
+        try:
+            with open(self.path, "rb") as file:
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise FailedError(f"The ledger {os.fsdecode(self.path)} cannot be read: {error.strerror}.") from error
+        lines.pop()
+        entries, prev = [], GENESIS
+        for number, line in enumerate(lines, 1):
+            entry = self._entry(number, line, prev)
+            entries.append(entry)
+            prev = link_hash(entry._asdict())
+        return entries
+
+    def _entry(self, number: int, line: bytes, prev: str) -> LedgerEntry:
+        try:
+            document = json.loads(line)
+            newer = document["format"] > FORMAT
+            entry = None if newer else LedgerEntry(**{name: document[name] for name in LedgerEntry._fields})
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._corrupt(number, "cannot be read") from error
+        if entry is None:
+            raise NotPossibleError(
+                f"Line {number} of the ledger has format {document['format']}; this backout reads up to {FORMAT}.",
+                next=f"Use backout {document.get('body', {}).get('release', 'of a newer release')}.",
+            )
+        if entry.prev != prev or entry.seq != number:
+            raise self._corrupt(number, "does not follow the line before it")
+        return entry
+
+    def _corrupt(self, number: int, what: str) -> NeedsPersonError:
+        path = os.fsdecode(self.path)
+        return NeedsPersonError(
+            f"{path}, line {number} {what}: the ledger is damaged.",
+            state=f"Nothing was changed. Lines 1 to {number - 1} are whole; "
+            f"the pre-images under {os.fsdecode(self.state)} are untouched.",
+            next=f"Keep a copy, then cut the damage off: "
+            f"cp {path} {path}.damaged && head -n {number - 1} {path}.damaged > {path}",
+        )
+
+    def append(self, change: str, kind: str, body: dict[str, Any]) -> LedgerEntry:
+        """Add one entry; when this returns, it is on disk. The lock must be held."""
+        entries = self.entries()
+        prev = link_hash(entries[-1]._asdict()) if entries else GENESIS
+        entry = LedgerEntry(FORMAT, os.uname().nodename, change, len(entries) + 1, prev, kind, time.time(), body)
+        line = canonical(entry._asdict()) + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            raise FailedError(
+                f"The ledger {os.fsdecode(self.path)} cannot be written: {error.strerror}.",
+                state="Unknown until recovered.",
+                next="backout recover",
+            ) from error
+        return entry
+
+    def _write(self, line: bytes) -> None:
+        make_private(self.state)
+        new = not os.path.exists(self.path)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            end = _whole_length(descriptor)
+            os.ftruncate(descriptor, end)
+            os.lseek(descriptor, end, os.SEEK_SET)
+            view = memoryview(line)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+        finally:
+            os.close(descriptor)
+        if new:
+            sync_folder(self.state)
+
+    def lock(self, waiting: Iterator[None] | None = None) -> None:
+        """Take the host's lock: a second backout waits a while, then refuses and names the first.
+
+        `waiting` is advanced while it waits, so that a caller can say so.
+        """
+        make_state(self.state)
+        descriptor = os.open(self.state + b"/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                next(waiting or iter(()), None)
+                if time.monotonic() > until:
+                    holder = os.read(descriptor, 200).decode(errors="replace") or "unknown"
+                    os.close(descriptor)
+                    raise RefusedError(
+                        f"Another backout is at work on this host: process {holder}.",
+                        next="Wait for it to end, then try again.",
+                    ) from None
+                time.sleep(0.05)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._lock = descriptor
+
+    def unlock(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def make_state(state: bytes) -> None:
+    """Make the state folder, or say clearly why it cannot be."""
+    try:
+        make_private(state)
+        _require_writable(state)
+    except OSError as error:
+        raise NotPossibleError(
+            f"The state folder {os.fsdecode(state)} cannot be used: {error.strerror}.",
+            next="Make it writable, or name another with BACKOUT_STATE.",
+        ) from error
+
+
+def _require_writable(state: bytes) -> None:
+    if not os.access(state, os.W_OK | os.X_OK):
+        number = errno.EROFS if os.statvfs(state).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(number, os.strerror(number), state)
+
+
+def _whole_length(descriptor: int) -> int:
+    """Tell where the last whole line ends."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    tail = os.pread(descriptor, min(end, 1 << 20), max(0, end - (1 << 20)))
+    return max(0, end - (1 << 20)) + tail.rfind(b"\n") + 1

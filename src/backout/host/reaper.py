@@ -1,0 +1,186 @@
+"""The first process of a sandbox: it starts what it is told to, reaps what is orphaned, and ends with its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import termios
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from backout.errors import BackoutError
+from backout.host import capabilities, seccomp
+from backout.host.channel import Channel, as_bytes, as_text, close_all
+
+_CANNOT_START = 71  # EX_OSERR, for ourselves: the reason has gone through the pipe
+_SETTLE_S = 0.05
+
+
+def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: bool) -> None:
+    """Answer the parent's requests until it closes the channel.
+
+    `{"run": {argv, cwd, env, terminal}}` with descriptors (stdin, stdout, stderr), and `{"call": true}` with one for
+    the result. The answer is `{status, left}`, or `{failed: {errno, what}}` when the command could not be started.
+    """
+    wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        message = channel.receive()
+        if message is None:
+            return
+        request, descriptors = message
+        kept = frozenset() if rootless else capabilities.KEPT
+        if "run" in request:
+            started = _start(request["run"], descriptors, kept, channel)
+        else:
+            started = _start_function(function, descriptors, kept)
+        close_all(descriptors)
+        if isinstance(started, int):
+            answer = _wait(started, channel, wake)
+            if answer is None:
+                return
+            started = answer
+        channel.send(started)
+
+
+def _wait(child: int, channel: Channel, wake: int) -> dict[str, Any] | None:
+    """Wait for the command, then end what it left; None when the parent went away before."""
+    waiting = select.poll()
+    waiting.register(channel.fileno(), select.POLLIN | select.POLLHUP)
+    waiting.register(wake, select.POLLIN)
+    status = None
+    while status is None:
+        ready = {descriptor for descriptor, _ in waiting.poll()}
+        if channel.fileno() in ready:
+            return None
+        with contextlib.suppress(BlockingIOError):
+            os.read(wake, 4096)
+        status = _reap(child)
+    return {"status": status, "left": _end_all()}
+
+
+def _reap(wanted: int | None) -> int | None:
+    """Reap all that has ended; give the wanted one's status if it is among them."""
+    status = None
+    while True:
+        try:
+            pid, its_status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return status
+        if pid == 0:
+            return status
+        if pid == wanted:
+            status = its_status
+
+
+def _end_all() -> list[str]:
+    """Kill every other process of the namespace; name those that would have stayed."""
+    left = _living()
+    if left:
+        # the last of a pipeline may be on its way out
+        select.select([], [], [], _SETTLE_S)
+        _reap(None)
+        left = _living()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    return left
+
+
+def _living() -> list[str]:
+    """Name the living processes beside ourselves, kernel names as in /proc/PID/comm."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                comm, _, rest = file.read().partition(b"(")[2].rpartition(b")")
+                if rest.split()[0] not in (b"Z", b"X"):
+                    found.append(as_text(comm))
+    return sorted(found)
+
+
+def _start(
+    order: Mapping[str, Any], descriptors: Sequence[int], kept: frozenset[str], channel: Channel
+) -> int | dict[str, Any]:
+    """Start a command; give its process, or why it could not be."""
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    standard, master = list(descriptors), -1
+    if order["terminal"]:
+        master, slave = os.openpty()
+        standard = [slave] * 3
+        channel.send({"terminal": True}, [master])
+    child = os.fork()
+    if child == 0:
+        _become(order, standard, kept, tell)
+    close_all([tell, *([master, standard[0]] if order["terminal"] else [])])
+    with open(told, "rb") as reasons:
+        reason = reasons.read()
+    if not reason:
+        return child
+    os.waitpid(child, 0)
+    return {"failed": json.loads(reason)}
+
+
+def _become(order: Mapping[str, Any], standard: Sequence[int], kept: frozenset[str], tell: int) -> NoReturn:
+    what, argv = "sandbox", [as_bytes(word) for word in order["argv"]]
+    try:
+        for number, descriptor in enumerate(standard):
+            os.dup2(descriptor, number)
+        _be_harmless(kept, order["umask"])
+        if order["terminal"]:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        what = "cwd"
+        os.chdir(as_bytes(order["cwd"]))
+        what = "argv"
+        os.execvpe(argv[0], argv, {as_bytes(name): as_bytes(value) for name, value in order["env"].items()})  # noqa: S606
+    except OSError as error:
+        os.write(tell, json.dumps({"errno": error.errno or errno.EIO, "what": what}).encode())
+    finally:
+        os._exit(_CANNOT_START)
+
+
+def _be_harmless(kept: frozenset[str], umask: int) -> None:
+    """Make a session of its own, have signals as a shell gives them, and lose what reaches past the namespaces."""
+    os.setsid()
+    os.umask(umask)
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    seccomp.install()
+    capabilities.drop(kept)
+
+
+def _start_function(function: Callable[[], Any] | None, descriptors: Sequence[int], kept: frozenset[str]) -> int:
+    (result,) = descriptors
+    child = os.fork()
+    if child:
+        return child
+    try:
+        _be_harmless(kept, 0o022)
+        _write(result, _outcome(function))
+    finally:
+        os._exit(0)
+
+
+def _outcome(function: Callable[[], Any] | None) -> dict[str, Any]:
+    """Call the function; give its result or its error as JSON can carry them."""
+    try:
+        return {"result": function() if function else None}
+    except BackoutError as error:
+        return {"error": error.document()}
+    except BaseException:  # noqa: BLE001 - it is raised again in the parent, which cannot see it otherwise
+        return {"bug": traceback.format_exc()}
+
+
+def _write(descriptor: int, outcome: dict[str, Any]) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(json.dumps(outcome).encode())

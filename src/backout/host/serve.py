@@ -1,0 +1,280 @@
+"""The host half: answers requests on standard input, one JSON document a line, and streams events while it works.
+
+Request: {"op": NAME, ...arguments}. Answers: any number of {"event": …} lines, then {"reply": …} or {"error":
+backout.error/1}. The first line it writes is the sentinel, so that whatever a login shell prints before is told apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from typing import Any, BinaryIO, Callable
+
+from backout import __version__
+from backout.errors import BackoutError, ConflictError, FailedError, InterruptedError, UsageError
+from backout.host import checks as checking
+from backout.host import libc
+from backout.host.archive import Archive
+from backout.host.gc import collect
+from backout.host.ledger import Ledger, make_state
+from backout.host.plan import Plan
+from backout.host.rehearse import Rehearsed, Request, rehearse
+from backout.host.services import carry_out, enforcers, states
+from backout.host.stage import state_folder
+from backout.host.takeback import Wish, redo_order, take_back
+from backout.host.transact import Order, Transactions
+from backout.model.check import AFTER, BEFORE, Check, CheckResult, check_from, turned_red
+from backout.model.ledger import REFUSED, Change, fold, unfinished
+from backout.model.step import Service
+
+SENTINEL = "backout.wire/1"
+_PR_SET_PDEATHSIG = 1
+
+
+class Host:
+    """Answers the wire's operations; keeps the last rehearsal until it is applied, refused or let go."""
+
+    def __init__(self, say: Callable[[dict[str, Any]], None], state: bytes | None = None) -> None:
+        """Answer for the state folder given, or for this user's own."""
+        self._say = say
+        self._state = state or state_folder(os.environ, os.geteuid())
+        self._ledger = Ledger(self._state)
+        self._transactions = Transactions(self._ledger, self._service)
+        self._rehearsed: dict[str, Rehearsed] = {}
+
+    def hello(self) -> dict[str, Any]:
+        """Tell who answers."""
+        return {
+            "release": __version__,
+            "host": os.uname().nodename,
+            "uid": os.geteuid(),
+            "state": os.fsdecode(self._state),
+        }
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """Tell what this host can do, and how to mend what it cannot."""
+        from backout.host.probe import probe
+
+        return [dict(zip(("name", "ok", "what", "remedy"), row)) for row in probe(self._state)]
+
+    def rehearse(self, **asked: Any) -> dict[str, Any]:
+        """Rehearse a command; gives {document, moved, obstacles}."""
+        make_state(self._state)
+        checks = tuple(check_from(check) for check in asked.pop("checks", ()))
+        request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
+        rehearsed = rehearse(request, self._state, self._output, self._progress)
+        self._rehearsed[request.change] = rehearsed
+        moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
+        return {"document": rehearsed.document, "moved": moved, "obstacles": rehearsed.obstacles}
+
+    def let_go(self, change: str) -> None:
+        """Drop what a rehearsal left in the stages."""
+        rehearsed = self._rehearsed.pop(change, None)
+        if rehearsed is not None:
+            rehearsed.let_go()
+
+    def refuse(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> None:
+        """Record a refused change; its bits stay, so that it can be looked at and run after all."""
+        rehearsed = self._rehearsed.pop(change)
+        self._locked(lambda: self._record_refused(change, rehearsed, body, document))
+
+    def _record_refused(
+        self, change: str, rehearsed: Rehearsed, body: dict[str, Any], document: dict[str, Any]
+    ) -> None:
+        Archive(self._state, change).keep_output(rehearsed.output)
+        plan_hash = Archive(self._state, change).keep(rehearsed.plan, rehearsed.scanned.raw.values(), document)
+        self._ledger.append(change, REFUSED, {**body, "plan": plan_hash})
+
+    def apply(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> None:
+        """Apply exactly what was rehearsed."""
+        rehearsed = self._rehearsed[change]
+        if rehearsed.moved:
+            named = "; ".join(f"{os.fsdecode(path)}: {what}" for path, what in list(rehearsed.moved.items())[:5])
+            raise ConflictError(f"The host moved on during the rehearsal: {named}.", next="Rehearse again.")
+        order = Order(change, rehearsed.plan, tuple(rehearsed.scanned.raw.values()), rehearsed.base_ns, rehearsed.locks)
+        self._locked(lambda: self._transactions.apply(order, body, document))
+        Archive(self._state, change).keep_output(rehearsed.output)
+        self._rehearsed.pop(change)
+
+    def keep(self, change: str, body: dict[str, Any]) -> None:
+        """Say that an applied change stays."""
+        self._locked(lambda: self._transactions.keep(change, body))
+
+    def back_out(self, change: str) -> None:
+        """Take back a change that was applied and is not kept."""
+        self._locked(lambda: self._transactions.back_out(self._change(change)))
+
+    def take_back(self, change: str, new: str, body: dict[str, Any], edits: str = "stop") -> dict[str, Any]:
+        """Take back a change that stands, as a change of its own; `edits` is stop, keep or discard."""
+        wish = Wish(self._change(change), new, body, edits)
+        told: dict[str, Any] = self._locked(lambda: take_back(self._transactions, self._ledger, wish))
+        return told
+
+    def redo(self, change: str, new: str, body: dict[str, Any]) -> None:
+        """Apply a recorded change once more, as a change of its own."""
+        order, document = redo_order(self._ledger, self._change(change), new)
+        self._locked(lambda: self._transactions.apply(order, {**body, "redoes": change}, document))
+
+    def check(self, checks: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+        """Run checks live."""
+        return [r._asdict() for r in checking.run_checks([check_from(c) for c in checks], where, dict(os.environ))]
+
+    def after(self, change: str, command: str) -> int:
+        """Run the command that cannot be rehearsed, live; gives its exit code. Its output follows when it has ended."""
+        self._progress(f"after {change}: {command}")
+        with tempfile.TemporaryFile() as said:  # not a pipe: what it leaves running may hold that open for ever
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", command],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                code = process.wait()
+            except BaseException:  # interrupted: it does not go on alone
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+            said.seek(0)
+            self._output("stdout", said.read())
+        return code
+
+    def recover(self) -> list[dict[str, Any]]:
+        """Bring every unfinished change to all-old or all-new."""
+
+        def recovering() -> list[dict[str, Any]]:
+            return [
+                {"change": change.id, "state": state} for change, state in self._transactions.recover(self._healthy)
+            ]
+
+        return self._locked(recovering) if unfinished(self._transactions.changes()) else []
+
+    def _healthy(self, change: Change) -> bool:
+        checks: list[Check] = [check_from(check) for check in change.body.get("checks", ())]
+        before = [CheckResult(r["name"], BEFORE, r["result"]) for r in change.body.get("before", ())]
+        after = checking.run_checks(checks, AFTER, dict(os.environ))
+        return not turned_red([*before, *after])
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Tell where every change stands, oldest first."""
+        return [{**change._asdict(), "stands": change.stands} for change in fold(self._ledger.entries())]
+
+    def entries(self, after: int = 0) -> list[dict[str, Any]]:
+        """Give the ledger's entries after a sequence number."""
+        return [entry._asdict() for entry in self._ledger.entries() if entry.seq > after]
+
+    def show(self, change: str) -> dict[str, Any]:
+        """Give a recorded change's effects document."""
+        return Archive(self._state, self._change(change).id).document()
+
+    def output(self, change: str) -> str:
+        """Give what a recorded change's command wrote, the end of it where it was very much; in base64."""
+        return base64.b64encode(Archive(self._state, self._change(change).id).output()).decode()
+
+    def gc(self, *, older_than_s: float, standing: bool, dry_run: bool) -> dict[str, Any]:
+        """Let go of what nobody can need any more; with `standing`, of what could still be taken back, too."""
+        collected: dict[str, Any] = self._locked(
+            lambda: collect(self._ledger, older_than_s, standing=standing, dry_run=dry_run)
+        )
+        return collected
+
+    def enforcers(self) -> list[dict[str, Any]]:
+        """Name what would put a change back that was taken back."""
+        return [enforcer._asdict() for enforcer in enforcers()]
+
+    def pause(self, units: list[str], new: str, body: dict[str, Any]) -> None:
+        """Stop units, as a change of its own that can be taken back like any other."""
+        known = states(units)
+        steps = tuple(
+            Service(unit, ("stop",), known[unit]._asdict(), {**known[unit]._asdict(), "active": False})
+            for unit in units
+        )
+        self._locked(lambda: self._transactions.apply(Order(new, Plan(steps=steps), (), 0), body))
+        self.keep(new, {})
+
+    def _change(self, change: str) -> Change:
+        for known in self._transactions.changes():
+            if known.id == change:
+                return known
+        raise UsageError(f"There is no change {change} on this host.", next="backout log lists them.")
+
+    def _locked(self, act: Callable[[], Any]) -> Any:
+        """Hold the host's lock; Ctrl-C waits until the host is all-old or all-new."""
+        self._ledger.lock(iter(lambda: self._progress("waiting for another backout to end"), 0))
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return act()
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self._ledger.unlock()
+
+    def _service(self, step: Any) -> str:
+        self._progress(f"{', '.join(step.requests)} {step.unit}")
+        return carry_out(step)
+
+    def _output(self, stream: str, data: bytes) -> None:
+        self._say({"event": "output", "stream": stream, "data": base64.b64encode(data).decode()})
+
+    def _progress(self, text: str) -> None:
+        self._say({"event": "progress", "text": text})
+
+
+OPERATIONS = (
+    *("hello", "doctor", "rehearse", "let_go", "refuse", "apply", "keep", "back_out", "take_back", "redo"),
+    *("check", "after", "recover", "changes", "entries", "show", "output", "gc", "enforcers", "pause"),
+)
+"""What may be asked: the names of `Host`'s methods."""
+
+
+def answer(host: Host, line: bytes) -> dict[str, Any]:
+    """Answer one request; an error becomes its document, an interrupt leaves the host as it was."""
+    try:
+        request = json.loads(line)
+        operation = request.pop("op")
+        if operation not in OPERATIONS:
+            raise UsageError(f"This backout does not know the operation {operation!r}.")
+        return {"reply": getattr(host, operation)(**request)}
+    except BackoutError as error:
+        return {"error": error.document(), "conflicts": list(getattr(error, "conflicts", ()))}
+    except KeyboardInterrupt:
+        return {"error": InterruptedError("Interrupted.", state="This host is as it was before.").document()}
+    except OSError as error:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "the host"
+        failed = FailedError(
+            f"{error.strerror or error} at {name}.",
+            state="See backout log for where the change stands.",
+            next="backout recover",
+        )
+        return {"error": failed.document()}
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until the requests end."""
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message).encode() + b"\n")
+        answers.flush()
+
+    say({"sentinel": SENTINEL})
+    host = Host(say)
+    try:
+        for line in iter(requests.readline, b""):
+            say(answer(host, line))
+    except (BrokenPipeError, KeyboardInterrupt):
+        return
+
+
+def main() -> None:
+    """Serve on standard input and output; anything that a library prints goes to standard error.
+
+    When whoever asks is killed, what is rehearsed ends, too; an apply is finished, and recovered by the next command.
+    """
+    libc.call("prctl", _PR_SET_PDEATHSIG, signal.SIGINT)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)

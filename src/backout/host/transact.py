@@ -1,0 +1,388 @@
+"""Transactions: prepared -> applied -> kept | undone, all-old or all-new after any crash (law 5).
+
+The order of what is made durable, and why, is argued in docs/design/durability.md.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat as st
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Callable, NamedTuple
+
+from backout.errors import BackoutError, ConflictError, FailedError, NeedsPersonError
+from backout.host import libc
+from backout.host.archive import Archive
+from backout.host.busy import writers
+from backout.host.execute import Conflict, Executor, Manifest, set_times
+from backout.host.files import lock_holder
+from backout.host.inplace import append_suffix, copy_durably
+from backout.host.ledger import Ledger
+from backout.host.plan import Plan, undo_plan
+from backout.host.scan import is_whiteout
+from backout.host.services import goes_first
+from backout.host.tree import Name, Parents, below, strip_overlay_xattrs
+from backout.lens.noise import rule_for
+from backout.model.effect import RawEffect
+from backout.model.ledger import APPLIED, KEPT, PREPARED, UNDOING, UNDONE, Change, fold, unfinished
+from backout.model.state import State
+from backout.model.step import Service, Step, Switch, Write, undo
+
+_NAMED = 5
+ServiceRunner = Callable[[Service], str]
+
+
+class Order(NamedTuple):
+    """One transaction to carry out.
+
+    Its plan, its raw effects (what is there before and after), and since when the host must be unchanged.
+    """
+
+    change: str
+    plan: Plan
+    raw: Sequence[RawEffect]
+    barrier_ns: int
+    locks: tuple[bytes, ...] = ()
+
+
+class Transactions:
+    """Carries out, takes back and recovers changes on this host."""
+
+    def __init__(self, ledger: Ledger, run_service: ServiceRunner) -> None:
+        """Work on the ledger's host; `run_service` carries out one service step and gives what it said."""
+        self._ledger = ledger
+        self._run_service = run_service
+
+    def changes(self) -> list[Change]:
+        """Tell where every change stands, oldest first."""
+        return fold(self._ledger.entries())
+
+    def apply(self, order: Order, body: dict[str, Any], document: dict[str, Any] | None = None) -> None:
+        """Switch everything, or nothing: ConflictError or the failure, with the host as it was.
+
+        Service steps follow after the files; one that fails is a FailedError that leaves the change applied.
+        """
+        executor = Executor(order.barrier_ns, manifest(order.raw), is_noise)
+        held = _hold(order.locks)
+        try:
+            stop_at_conflicts(executor.verify(order.plan.steps) + busy(order.plan.steps))
+            order = order._replace(plan=settle(order.plan))
+            _barrier(order.plan.folders)
+            plan_hash = Archive(self._ledger.state, order.change).keep(order.plan, order.raw, document)
+            self._ledger.append(order.change, PREPARED, {**body, "plan": plan_hash})
+            self._switch(order, executor)
+        finally:
+            executor.close()
+            for descriptor in held:
+                os.close(descriptor)
+        self._run_services(order.plan, first=False)
+
+    def _switch(self, order: Order, executor: Executor) -> None:
+        try:
+            if self._run_services(order.plan, first=True):  # a service that stops may write its files once more
+                stop_at_conflicts(executor.verify(order.plan.steps))
+            for step in order.plan.steps:
+                executor.perform(step)
+            set_times((times.path, times.after_ns) for times in order.plan.times)
+            _barrier(order.plan.folders)
+            self._ledger.append(order.change, APPLIED, {"barrier_ns": probe(self._ledger.state)})
+        except (OSError, BackoutError) as error:
+            self._take_back(order.change, order.plan, executor)
+            if isinstance(error, BackoutError):
+                error.state = "Everything is as it was before."
+                raise
+            raise FailedError(
+                f"The change could not be applied: {error.strerror} at {_text(error.filename)}.",
+                state="Everything is as it was before.",
+            ) from error
+        _append_logs(order.plan)
+
+    def _run_services(self, plan: Plan, *, first: bool) -> int:
+        """Carry out the service steps that belong before the switch, or those after it; gives how many."""
+        steps = [step for step in plan.steps if isinstance(step, Service) and goes_first(step) == first]
+        for step in steps:
+            self._run_service(step)
+        return len(steps)
+
+    def _restore_services(self, reverse: Plan, *, first: bool) -> list[str]:
+        """Bring services back as far as they will come; gives what the manager said of those that would not."""
+        failures = []
+        for step in reverse.steps:
+            if isinstance(step, Service) and goes_first(step) == first:
+                try:
+                    self._run_service(step)
+                except BackoutError as error:
+                    failures.append(error.what)
+        return failures
+
+    def _take_back(self, change: str, plan: Plan, executor: Executor) -> None:
+        """Revert what was done of a plan, told by the observed inodes; then its services; then say so in the ledger.
+
+        Nothing is done to services that no step can have touched yet: those that follow an apply are not begun before
+        it.
+        """
+        conflicts = [conflict for step in reversed(plan.steps) for conflict in [executor.revert(step)] if conflict]
+        set_times((times.path, times.before_ns) for times in plan.times)
+        _barrier(plan.folders)
+        stopped = [undo(step) for step in plan.steps if isinstance(step, Service) and goes_first(step)]
+        failures = [*self._restore_services(Plan(steps=tuple(stopped)), first=False)]
+        if conflicts:
+            raise unresolved(change, conflicts)
+        self._ledger.append(change, UNDONE, {})
+        _stop_at_failures(failures)
+
+    def keep(self, change: str, body: dict[str, Any]) -> None:
+        """Say that an applied change stays."""
+        self._ledger.append(change, KEPT, body)
+
+    def back_out(self, change: Change) -> None:
+        """Take back a change that is applied and not kept, files and services. ConflictError leaves it applied."""
+        archive = Archive(self._ledger.state, change.id)
+        reverse = undo_plan(archive.plan(change.body.get("plan")))
+        executor = Executor(change.body.get("barrier_ns", 0), manifest(archive.raw(), after=True), is_noise)
+        try:
+            reverse = without_moved_noise(reverse, executor)
+            stop_at_conflicts(executor.verify(reverse.steps) + busy(reverse.steps))
+            self._ledger.append(change.id, UNDOING, {})
+            failures = self._restore_services(reverse, first=True)
+            for step in reverse.steps:
+                executor.perform(step)
+            set_times((times.path, times.after_ns) for times in reverse.times)
+            _barrier(reverse.folders)
+            failures += self._restore_services(reverse, first=False)
+            self._ledger.append(change.id, UNDONE, {})
+        finally:
+            executor.close()
+        _stop_at_failures(failures)
+
+    def recover(self, check: Callable[[Change], bool]) -> Iterator[tuple[Change, str]]:
+        """Bring every unfinished change to all-old or all-new; give each with what became of it.
+
+        `check(change)` runs the live checks of a change that was applied: True keeps it, False undoes it. Its service
+        requests are carried out once more before, since nobody knows how far they came.
+        """
+        for change in reversed(unfinished(self.changes())):
+            if change.state != APPLIED:
+                self._revert_unfinished(change)
+            elif self._services_follow(change) and check(change):
+                self.keep(change.id, {"recovered": True})
+                yield change, KEPT
+                continue
+            else:
+                self.back_out(change)
+            yield change, UNDONE
+
+    def _services_follow(self, change: Change) -> bool:
+        try:
+            self._run_services(Archive(self._ledger.state, change.id).plan(change.body.get("plan")), first=False)
+        except BackoutError:
+            return False
+        return True
+
+    def _revert_unfinished(self, change: Change) -> None:
+        plan = Archive(self._ledger.state, change.id).plan(change.body.get("plan"))
+        reverse = undo_plan(plan)
+        undoing = change.state == UNDOING
+        executor = Executor(0, {})
+        try:
+            failures = self._restore_services(reverse, first=True) if undoing else []
+            self._take_back(change.id, plan, executor)
+            failures += self._restore_services(reverse, first=False) if undoing else []
+        finally:
+            executor.close()
+        _stop_at_failures(failures)
+
+
+def _stop_at_failures(failures: Sequence[str]) -> None:
+    """Ask for a person when files are back but a service is not."""
+    if failures:
+        raise NeedsPersonError(
+            "; ".join(failures),
+            state="All files are as before the change; these services are not.",
+            next="Look at the service, then start it by hand.",
+        )
+
+
+def manifest(raw: Iterable[RawEffect], *, after: bool = False) -> Manifest:
+    """Give the states that paths should have: before a change, or after it."""
+    return {effect.path: effect.after if after else effect.before for effect in raw}
+
+
+def is_noise(path: bytes, before: State | None = None, after: State | None = None) -> bool:
+    """Tell whether a path is noise: with no states given, for a file of that name."""
+    usual = State("file", 0o644, 0, 0)
+    rule = rule_for(path, before or usual, after or usual._replace(size=1, sha256=""))
+    return rule is not None and rule.same is None
+
+
+def stop_at_conflicts(conflicts: Sequence[Conflict], diffs: Sequence[str] = ()) -> None:
+    """Raise a ConflictError that names them, with their diffs, if there are any."""
+    if conflicts:
+        named = "; ".join(f"{os.fsdecode(c.path)}: {c.what}" for c in conflicts[:_NAMED])
+        more = f" and {len(conflicts) - _NAMED} more" if len(conflicts) > _NAMED else ""
+        error = ConflictError(
+            f"The host moved on: {named}{more}.",
+            state="Nothing was changed.",
+            next="Look at what changed there, then rehearse again.",
+        )
+        error.conflicts = tuple(
+            {"path": os.fsdecode(c.path), "what": c.what, "diff": diff}
+            for c, diff in zip(conflicts, [*diffs, *[""] * len(conflicts)])
+        )
+        raise error
+
+
+def unresolved(change: str, conflicts: Sequence[Conflict]) -> NeedsPersonError:
+    """Say that a path stands in the way of a recovery; everything else was brought back."""
+    named = "; ".join(f"{os.fsdecode(c.path)}: {c.what}" for c in conflicts)
+    return NeedsPersonError(
+        f"Change {change} cannot be brought back whole: {named}.",
+        state="All other paths are as before the change; nothing was lost, the pre-images are in the stage.",
+        next="Move what stands in the way aside, then: backout recover",
+    )
+
+
+def without_moved_noise(reverse: Plan, executor: Executor) -> Plan:
+    """Leave out the steps on noise paths that moved on: they keep their live version (design, "back")."""
+    moved = {conflict.path for conflict in executor.verify(reverse.steps) if is_noise(conflict.path)}
+    return reverse._replace(steps=tuple(s for s in reverse.steps if isinstance(s, Service) or s.path not in moved))
+
+
+def busy(steps: Sequence[Step]) -> list[Conflict]:
+    """Find the paths that live processes hold open for writing: these are not switched under them (traps C6)."""
+    inodes: dict[tuple[int, int], bytes] = {}
+    for step in steps:
+        if isinstance(step, Switch) and step.expect is not None and step.expect.type == "file":
+            try:
+                status = os.lstat(step.path)
+            except OSError:
+                continue
+            inodes[status.st_dev, status.st_ino] = step.path
+    return [
+        Conflict(inodes[inode], f"process {pid} ({name}) has it open for writing")
+        for inode, pid, name in writers(inodes)
+    ]
+
+
+def settle(plan: Plan) -> Plan:
+    """Make the staged side ready: no overlay attributes or whiteouts in it, copies of what is written in place.
+
+    Gives the plan with the inodes that lie in the stage then: by these, recovery sees which side is live.
+    """
+    parents, live = Parents(), Parents()
+    relinked: dict[bytes, int] = {}
+    try:
+        for folder in plan.folders:
+            os.makedirs(folder + b"/displaced", mode=0o700, exist_ok=True)
+        for relink in plan.relinks:
+            relinked[relink.staged] = _relink(parents.name(relink.staged), live.name(relink.source))
+        for step in plan.steps:
+            if isinstance(step, Write):
+                copy_durably(live.name(step.path), parents.name(step.before_copy))
+            if isinstance(step, Switch) and step.want is not None and step.staged not in relinked:
+                _clean(parents.name(step.staged), step)
+    finally:
+        parents.close()
+        live.close()
+    return plan._replace(steps=tuple(_settled(step, relinked) for step in plan.steps))
+
+
+def _settled(step: Step, relinked: dict[bytes, int]) -> Step:
+    if isinstance(step, Switch) and step.staged in relinked:
+        return step._replace(want_inode=relinked[step.staged])
+    return step
+
+
+def _relink(staged: Name, source: Name) -> int:
+    os.unlink(staged.name, dir_fd=staged.directory)
+    os.link(
+        source.name,
+        staged.name,
+        src_dir_fd=source.directory,
+        dst_dir_fd=staged.directory,
+        follow_symlinks=False,
+    )
+    return os.stat(staged.name, dir_fd=staged.directory, follow_symlinks=False).st_ino
+
+
+def _clean(staged: Name, step: Switch) -> None:
+    strip_overlay_xattrs(staged)
+    if step.want is not None and step.want.type == "dir":
+        for _, name in below(step.staged):
+            status = name.lstat()
+            if status is not None and is_whiteout(name, status):
+                os.unlink(name.name, dir_fd=name.directory)
+            else:
+                strip_overlay_xattrs(name)
+
+
+def _append_logs(plan: Plan) -> None:
+    parents, stage = Parents(), Parents()
+    try:
+        for append in plan.appends:
+            try:
+                append_suffix(parents.name(append.path), stage.name(append.source), append.before)
+            except FileNotFoundError:
+                continue  # rotated away meanwhile; logs are noise
+    finally:
+        parents.close()
+        stage.close()
+
+
+def _hold(locks: Sequence[bytes]) -> list[int]:
+    """Take the package managers' locks for the time of the switch; ConflictError names who holds one."""
+    held: list[int] = []
+    for path in locks:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        held.append(descriptor)
+        if st.S_ISREG(os.fstat(descriptor).st_mode):
+            _lock(descriptor, path, held)
+    return held
+
+
+def _lock(descriptor: int, path: bytes, held: list[int]) -> None:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = lock_holder(descriptor)
+        for other in held:
+            os.close(other)
+        raise ConflictError(
+            f"{os.fsdecode(path)} is locked by process {holder}.", next="Wait for it to end, then try again."
+        ) from None
+
+
+def _barrier(folders: Sequence[bytes]) -> None:
+    """Make all that was written to the stages' file systems durable."""
+    done = set()
+    for folder in folders:
+        if not os.path.isdir(folder):
+            continue  # a stage on a tmpfs ends with the boot, and so does what it would be exchanged with
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            device = os.fstat(descriptor).st_dev
+            if device not in done:
+                libc.syncfs(descriptor)
+                done.add(device)
+        finally:
+            os.close(descriptor)
+
+
+def probe(folder: bytes) -> int:
+    """Tell the kernel's time, in nanoseconds, as it stamps files: the ctime of a file made just now."""
+    path = folder + b"/.probe-%d" % os.getpid()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        return os.fstat(descriptor).st_ctime_ns
+    finally:
+        os.close(descriptor)
+        os.unlink(path)
+
+
+def _text(path: Any) -> str:
+    return os.fsdecode(path) if path is not None else "an unknown path"

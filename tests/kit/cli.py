@@ -1,0 +1,61 @@
+"""The command line as a person has it: a process of its own, with a state of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from backout.render.schemas import schema
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+class Backout:
+    """Runs `backout` in a working folder; every document it gives is held against its published schema."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "work"
+        self.folder.mkdir()
+        self.state = folder / "state"
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("BACKOUT", "XDG_", "SUDO"))},
+            "BACKOUT_STATE": str(self.state),
+            "XDG_STATE_HOME": str(folder / "xdg"),
+            "PYTHONPATH": str(SOURCE),
+        }
+
+    def argv(self, *words: str) -> list[str]:
+        """Give the command line that starts `backout`."""
+        return [sys.executable, "-m", "backout", *words]
+
+    def __call__(self, *words: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run it and wait; nobody is at the terminal."""
+        return subprocess.run(
+            self.argv(*words),
+            cwd=self.folder,
+            env={**self.environ, **environ},
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def json(self, *words: str) -> tuple[dict[str, Any], int]:
+        """Run it with --json; gives the one document on stdout, validated, and the exit code."""
+        done = self("--json", *words)
+        document: dict[str, Any] = json.loads(done.stdout)
+        validate(document)
+        return document, done.returncode
+
+
+def validate(document: dict[str, Any]) -> None:
+    """Hold a document against the schema that it names."""
+    jsonschema.Draft202012Validator(schema(document["schema"])).validate(document)
