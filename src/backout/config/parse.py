@@ -1,0 +1,112 @@
+"""From the text of a backout.toml to its values."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+
+from backout.config import convert
+from backout.config.nearest import did_you_mean
+from backout.config.place import Path
+from backout.config.table import Source, Table, found
+from backout.config.values import NETWORKS, Command, Config, Environment
+from backout.errors import ConfigError
+from backout.model.check import Check
+
+TOP_KEYS = ("environments", "commands")
+ENVIRONMENT_KEYS = ("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks")
+CHECK_KEYS = ("name", "run", "http", "rehearsal", "within")
+REHEARSAL_KEYS = ("start", "http")
+COMMAND_KEYS = ("run", "ok_exit", "expect", "network", "timeout")
+
+TOP_KEYS_LATER = ("guards", "audiences", "journal")
+ENVIRONMENT_KEYS_LATER = ("differs",)
+
+_SYNTAX_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_DEFAULT_WITHIN_S = Check._field_defaults["within_s"]
+
+
+def parse(text: str, file: str = "backout.toml") -> Config:
+    """Read the text of a backout.toml; `file` is how errors name it. Every mistake is a ConfigError with its place."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(str(error), text, file) from None
+    source = Source(file, text)
+    top = Table(source, values, (), TOP_KEYS, TOP_KEYS_LATER)
+    environments = tuple(_environment(source, *named) for named in top.tables("environments"))
+    commands = tuple(_command(source, *named) for named in top.tables("commands"))
+    _require_known_twins(source, environments)
+    return Config(file, environments, commands)
+
+
+def _syntax_error(message: str, text: str, file: str) -> ConfigError:
+    match = _SYNTAX_LINE.search(message)
+    line = match[1] if match and match[1] else len(text.splitlines())
+    return ConfigError(f"{file}:{line}: this is not TOML: {_SYNTAX_LINE.sub('', message)}.")
+
+
+def _environment(source: Source, name: str, values: object, path: Path) -> Environment:
+    table = Table(source, values, path, ENVIRONMENT_KEYS, ENVIRONMENT_KEYS_LATER)
+    texts, paths = convert.list_of(convert.text), convert.list_of(convert.absolute_path)
+    environment = Environment(
+        name=name,
+        hosts=table.need("hosts", convert.list_of(convert.text, least=1)),
+        become=table.take("become", convert.one_of("sudo"), None),
+        same_as=table.take("same_as", convert.text, None),
+        watch=table.take("watch", paths, ()),
+        services=table.take("services", texts, ()),
+        network=table.take("network", convert.one_of(*NETWORKS), None),
+        network_allow=table.take("network_allow", convert.list_of(convert.destination), ()),
+        checks=tuple(_check(source, *row) for row in table.rows("checks")),
+    )
+    # Red and green are kept by name: two checks of one name could hide each other.
+    for check, count in Counter(check.name for check in environment.checks).items():
+        if count > 1:
+            raise source.error((*path, "checks"), f'has {count} checks named "{check}"; a name must be unique.')
+    return environment
+
+
+def _check(source: Source, values: object, path: Path) -> Check:
+    table = Table(source, values, path, CHECK_KEYS)
+    name = table.need("name", convert.text)
+    if ("run" in table) == ("http" in table):
+        raise source.error(path, f'(named "{name}") needs exactly one of the keys "run" and "http".')
+    run, http = table.take("run", convert.text, None), table.take("http", convert.url, None)
+    start, rehearsal_http = _rehearsal(source, table, http)
+    within_s = table.take("within", convert.duration_s, _DEFAULT_WITHIN_S)
+    return Check(name, run, http, start, rehearsal_http, within_s)
+
+
+def _rehearsal(source: Source, check: Table, http: str | None) -> tuple[str | None, str | None]:
+    """Read how the application is started and asked in a rehearsal; it is asked at the live address unless told."""
+    if "rehearsal" not in check:
+        return None, None
+    path = (*check.path, "rehearsal")
+    if http is None:
+        raise source.error(path, 'belongs to a check with "http": one with "run" is run in the rehearsal as it is.')
+    table = Table(source, check["rehearsal"], path, REHEARSAL_KEYS)
+    return table.need("start", convert.text), table.take("http", convert.url, http)
+
+
+def _command(source: Source, name: str, values: object, path: Path) -> Command:
+    table = Table(source, values, path, COMMAND_KEYS)
+    return Command(
+        name=name,
+        run=table.need("run", convert.text),
+        ok_exit=table.take("ok_exit", convert.list_of(convert.exit_code, least=1), (0,)),
+        expect=table.take("expect", convert.list_of(convert.selector), ()),
+        network=table.take("network", convert.one_of(*NETWORKS), None),
+        timeout_s=table.take("timeout", convert.duration_s, None),
+    )
+
+
+def _require_known_twins(source: Source, environments: tuple[Environment, ...]) -> None:
+    names = tuple(environment.name for environment in environments)
+    for environment in environments:
+        twin = environment.same_as
+        others = tuple(name for name in names if name != environment.name)
+        if twin is not None and twin not in others:
+            path: Path = ("environments", environment.name, "same_as")
+            raise source.error(path, f"must name another environment, not {found(twin)}.", did_you_mean(twin, others))

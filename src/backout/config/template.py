@@ -1,0 +1,123 @@
+"""The backout.toml that `init` writes: documentation, example and test at once.
+
+A line that starts with `#` and no space is a setting put out of force; the tests put all of them in force.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import shlex
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_HEAD = """\
+# What backout should know about this machine and the application on it.
+# It is looked for in the working directory and above. Unknown keys are errors.
+# Lines that start with "#" and no space are settings to switch on.
+
+# An environment is a named set of hosts with what should hold there.
+[environments.{name}]
+hosts = ["local"]                      # "local" is this machine
+#become = "sudo"                       # how to become root there
+services = {services}
+watch = {watch}
+#network = "packages"                  # in rehearsal: none | packages (only package indexes, the default) | host
+#network_allow = ["git.example.com:443"]
+"""
+
+_CHECKS = """
+# Checks tell whether the application is healthy: before a change, in its rehearsal, and after it.
+# One that is healthy before and not after refuses the change, or takes it back.
+"""
+
+_CHECK = """\
+[[environments.{name}.checks]]
+name = {title}
+run = {run}
+"""
+
+_MORE_CHECKS = """
+#[[environments.{name}.checks]]
+#name = "answers"
+#http = "http://127.0.0.1:8000/health" # any answer below 400 is healthy
+#within = "30s"                        # how long it may take to become healthy
+# In a rehearsal no service runs: say how to start the application there. Without this, the check is only made live.
+#rehearsal = {{ start = "cd /srv/shop && venv/bin/gunicorn app:app", http = "http://127.0.0.1:8000/health" }}
+"""
+
+_COMMANDS = """
+# Commands by name: `backout run NAME`. `expect` says what each may touch; anything else refuses it.
+"""
+
+_INSTALL = """\
+[commands.{name}]
+run = {run}
+expect = [{expect}]
+"""
+
+_MORE_COMMANDS = """
+#[commands.puppet]
+#run = "puppet agent -t"
+#ok_exit = [0, 2]                      # 2 is Puppet's "there were changes"
+#expect = ["file:/srv/shop/gunicorn.conf.py", "service:shop*"]
+#network = "packages"
+#timeout = "10m"
+"""
+
+
+class Found(NamedTuple):
+    """What `init` found: unit names, and absolute paths of virtualenvs and of requirements files."""
+
+    environment: str = "production"
+    services: tuple[str, ...] = ()
+    virtualenvs: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+
+
+def render_template(found: Found) -> str:
+    """Write the commented backout.toml for what was found. A name that TOML cannot hold is left out."""
+    virtualenvs = _writable(found.virtualenvs)
+    watched = ["/etc", *dict.fromkeys(posixpath.dirname(path) for path in virtualenvs)]
+    name = _text(found.environment)
+    parts = [
+        _HEAD.format(name=name, services=_texts(_writable(found.services)), watch=_texts(watched)),
+        _CHECKS,
+        *(_packages_check(name, path) for path in virtualenvs),
+        _MORE_CHECKS.format(name=name),
+        _COMMANDS,
+        *_installs(virtualenvs, _writable(found.requirements)),
+        _MORE_COMMANDS,
+    ]
+    return "".join(parts)
+
+
+def _packages_check(name: str, virtualenv: str) -> str:
+    run = f"{shlex.quote(virtualenv + '/bin/python')} -m pip check"
+    return _CHECK.format(name=name, title=_text(f"packages agree in {virtualenv}"), run=_text(run))
+
+
+def _installs(virtualenvs: list[str], requirements: list[str]) -> Iterable[str]:
+    """Write one command for each requirements file that lies beside a virtualenv."""
+    beside = {posixpath.dirname(path): path for path in virtualenvs}
+    pairs = [(file, beside[posixpath.dirname(file)]) for file in requirements if posixpath.dirname(file) in beside]
+    for number, (file, virtualenv) in enumerate(pairs, start=1):
+        yield _INSTALL.format(
+            name="packages" if number == 1 else f"packages-{number}",
+            run=_text(f"{shlex.quote(virtualenv + '/bin/pip')} install -r {shlex.quote(file)}"),
+            expect=_text(f"python-package:{virtualenv}:*"),
+        )
+
+
+def _text(value: str) -> str:
+    """Write a TOML basic string: JSON's, but DEL must be escaped, too (TOML 1.0, section String)."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _texts(values: Iterable[str]) -> str:
+    return f"[{', '.join(_text(value) for value in values)}]"
+
+
+def _writable(names: Iterable[str]) -> list[str]:
+    """Leave out names with bytes that are not UTF-8: a TOML file cannot hold them."""
+    return [name for name in names if not any("\ud800" <= letter <= "\udfff" for letter in name)]

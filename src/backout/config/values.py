@@ -1,0 +1,82 @@
+"""What backout.toml says, as frozen values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+from backout.config.nearest import did_you_mean
+from backout.errors import ConfigError, UsageError
+from backout.model.check import Check
+from backout.model.selector import Selector
+
+LOCAL = "local"
+"""The host that is this machine."""
+
+NETWORKS = ("none", "packages", "host")
+"""What a rehearsal may reach: nothing, the package indexes, everything that the host reaches."""
+
+
+class Environment(NamedTuple):
+    """A named set of hosts with what should hold there.
+
+    `network` is None where the file does not say, so that a command's own choice and the default stay visible.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+    become: str | None = None
+    same_as: str | None = None
+    watch: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    network: str | None = None
+    network_allow: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+
+class Command(NamedTuple):
+    """A named command: `backout run NAME`. `run` is for `sh -c`; without `timeout_s` it takes as long as it takes."""
+
+    name: str
+    run: str
+    ok_exit: tuple[int, ...] = (0,)
+    expect: tuple[Selector, ...] = ()
+    network: str | None = None
+    timeout_s: float | None = None
+
+
+class Config(NamedTuple):
+    """One backout.toml; `path` is None where there is none, which is as good as an empty one."""
+
+    path: str | None = None
+    environments: tuple[Environment, ...] = ()
+    commands: tuple[Command, ...] = ()
+
+    def environment(self, name: str) -> Environment:
+        """Give the environment of that name; another name is a UsageError that says which there are."""
+        return self._named("environment", self.environments, name)
+
+    def command(self, name: str) -> Command:
+        """Give the command of that name; another name is a UsageError that says which there are."""
+        return self._named("command", self.commands, name)
+
+    def local_environment(self) -> Environment | None:
+        """Give the environment that lists this machine, None where none does; two are a ConfigError."""
+        local = [environment for environment in self.environments if LOCAL in environment.hosts]
+        if len(local) > 1:
+            names = ", ".join(environment.name for environment in local)
+            raise ConfigError(
+                f"{self.path}: more than one environment lists this machine: {names}.", next="Say which one with -e."
+            )
+        return local[0] if local else None
+
+    def _named(self, noun: str, values: tuple[Named, ...], name: str) -> Named:
+        for value in values:
+            if value.name == name:
+                return value
+        where = self.path or "There is no backout.toml, so it"
+        raise UsageError(
+            f"{where} names no {noun} {name!r}.", next=did_you_mean(name, tuple(value.name for value in values))
+        )
+
+
+Named = TypeVar("Named", Environment, Command)

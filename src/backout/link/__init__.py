@@ -1,0 +1,1 @@
+"""Reaching a host by the wire protocol only, locally too."""

@@ -1,0 +1,138 @@
+"""One connection to a host half: requests out, events and one answer back."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+from backout.errors import ConflictError, FailedError, NotPossibleError, from_document
+
+SENTINEL = "backout.wire/1"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a service manager that stops us, a closed terminal: each ends what is done and leaves the host as before."""
+_INTERRUPTIBLE = ("rehearse", "check", "after", "apply", "redo", "take_back")
+"""What Ctrl-C means to stop; the rest takes moments and is bookkeeping, which is finished."""
+
+Events = Callable[[str, str, bytes], None]
+"""Called with (kind, text, data): ("output", stream, bytes) or ("progress", text, b"")."""
+
+
+def _no_events(kind: str, text: str, data: bytes) -> None:
+    """Drop an event."""
+
+
+class Link:
+    """Speaks to one host half. Not for two threads at a time."""
+
+    def __init__(self, process: subprocess.Popen[bytes], events: Events = _no_events) -> None:
+        """Wait for the host half's first word; what a login shell prints before it is skipped.
+
+        The process must have been started with pipes for its standard input and output.
+        """
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the host half needs pipes")
+        self._process, self._requests, self._answers = process, process.stdin, process.stdout
+        self._events = events
+        self._greet()
+
+    def _greet(self) -> None:
+        said = None
+        while said is None:
+            said = self._read().get("sentinel")
+        if said != SENTINEL:
+            raise NotPossibleError(f"The host half speaks {said}, this one {SENTINEL}.", next="Use the same release.")
+
+    def _read(self) -> dict[str, Any]:
+        line = self._answers.readline()
+        if not line:
+            code = self._process.wait()
+            raise FailedError(
+                f"The host half ended unexpectedly (exit code {code}).",
+                state="A change in flight is finished or taken back by recover.",
+                next="backout recover",
+            )
+        with contextlib.suppress(ValueError):
+            message = json.loads(line)
+            if isinstance(message, dict):
+                return message
+        return {}
+
+    def ask(self, op: str, **arguments: Any) -> Any:
+        """Ask for one operation and wait for its answer; errors of the host half are raised as what they are.
+
+        An interrupt (Ctrl-C) is passed on to the host half; it is raised as KeyboardInterrupt after the answer,
+        unless what was asked is bookkeeping.
+        """
+        self._requests.write(json.dumps({"op": op, **arguments}).encode() + b"\n")
+        self._requests.flush()
+        with self._interrupts_passed_on() as interrupted:
+            answer = self._answer()
+        if "error" in answer:
+            error = from_document(answer["error"])
+            if isinstance(error, ConflictError):
+                error.conflicts = tuple(answer.get("conflicts", ()))
+            raise error
+        if interrupted and op in _INTERRUPTIBLE:
+            raise KeyboardInterrupt
+        return answer["reply"]
+
+    def _answer(self) -> dict[str, Any]:
+        while True:
+            message = self._read()
+            if "event" in message:
+                self._event(message)
+            elif message.keys() & {"reply", "error"}:
+                return message
+
+    @contextlib.contextmanager
+    def _interrupts_passed_on(self) -> Iterator[list[int]]:
+        """Let Ctrl-C reach the host half instead of us: its answer then says what state the host is in."""
+        seen: list[int] = []
+        if threading.current_thread() is not threading.main_thread():
+            yield seen
+            return
+
+        def pass_on(number: int, _frame: object) -> None:
+            seen.append(number)
+            self.interrupt()
+
+        before = {number: signal.getsignal(number) for number in ENDING}
+        for number in ENDING:
+            if before[number] is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, pass_on)
+        try:
+            yield seen
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _event(self, message: dict[str, Any]) -> None:
+        if message["event"] == "output":
+            self._events("output", message["stream"], base64.b64decode(message["data"]))
+        else:
+            self._events("progress", message["text"], b"")
+
+    def interrupt(self) -> None:
+        """Ask the host half to stop what it is doing and leave the host as it was."""
+        self._process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        """End the host half; one that still has something to say finds nobody to hear it."""
+        with contextlib.suppress(BrokenPipeError):
+            self._requests.close()
+        self._answers.close()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        """Give the link itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the host half."""
+        self.close()

@@ -1,0 +1,82 @@
+"""What every journal promises, whichever database keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from backout.errors import FailedError
+
+LEDGER = "ledger"
+"""The type of an event that was learned from a host's ledger: its body is the entry as it stood there."""
+
+
+class StoreError(FailedError):
+    """The journal cannot be read or written. No host was touched by that (1)."""
+
+
+class CorruptStoreError(StoreError):
+    """The journal is damaged; a person has to move it away, and then it is rebuilt from the ledgers (5)."""
+
+    exit_code = 5
+
+
+class Event(NamedTuple):
+    """One row of the journal. It is never changed or erased (law 6).
+
+    `seq` counts from 1; `prev` is the hash of the event before. `at` is when it happened, `recorded_at` when the
+    journal heard of it, both in seconds since the epoch, UTC. `actor` is who did it, or the host that told of it.
+    """
+
+    seq: int
+    prev: str
+    at: float
+    recorded_at: float
+    actor: str
+    type: str
+    body: dict[str, Any]
+
+
+class Hit(NamedTuple):
+    """An event that a search found, and the words around what matched."""
+
+    event: Event
+    excerpt: str
+
+
+class Found(NamedTuple):
+    """What a search found, best first; where it found nothing, the words that were probably meant."""
+
+    hits: tuple[Hit, ...]
+    did_you_mean: str | None = None
+
+
+class Journal(Protocol):
+    """An append-only, hash-chained record. Used by one thread; any number of processes may have it open.
+
+    Every write is durable when the call returns, or did not happen. Everything may raise a StoreError.
+    """
+
+    def append(self, *, at: float, actor: str, type: str, body: Mapping[str, Any]) -> Event:
+        """Add one event and give it as it was recorded. The body is a JSON object without secrets."""
+
+    def learn(self, entries: Iterable[Mapping[str, Any]]) -> int:
+        """Copy the ledger entries that are not here yet, all or none, in the order given; give their number.
+
+        An entry is known by its host, change and seq.
+        """
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Walk the events whose seq is greater, oldest first."""
+
+    def entries(self, change: str | None = None) -> list[dict[str, Any]]:
+        """Give the learned ledger entries, of one change or of all, in the order in which they were learned."""
+
+    def search(self, text: str, limit: int = 20) -> Found:
+        """Find the events that hold all the words; the last one may be only begun."""
+
+    def verify(self) -> None:
+        """Check the whole record, hash by hash; a CorruptStoreError names the first event that is not as recorded."""
+
+    def close(self) -> None:
+        """Let go of the database."""

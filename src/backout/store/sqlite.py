@@ -1,0 +1,159 @@
+"""The journal in SQLite: one file in the user's state folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from backout.model.chain import GENESIS, link_hash
+from backout.model.digest import canonical
+from backout.store.faults import damaged, explained
+from backout.store.journal import LEDGER, Event, Found, Hit
+from backout.store.opening import connect
+from backout.store.words import fts_query, nearest, text_of, words
+
+_LENGTH_SLACK = 2  # a misspelt word is about as long as the right one
+
+
+class SqliteJournal:
+    """A Journal (see there) in a SQLite file: WAL, synchronous=FULL, and BEGIN IMMEDIATE for every write.
+
+    A plain BEGIN takes the write lock too late: of four writers, three then fail with "database is locked".
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._clock = clock
+        with explained(path):
+            self._database = connect(path)
+
+    def append(self, *, at: float, actor: str, type: str, body: Mapping[str, Any]) -> Event:
+        """Add one event, durably."""
+        with self._writing():
+            return self._add(at, actor, type, dict(body), text_of(dict(body)))
+
+    def learn(self, entries: Iterable[Mapping[str, Any]]) -> int:
+        """Copy the ledger entries that are not here yet; nothing is written where there are none."""
+        told = [dict(entry) for entry in entries]
+        with explained(self.path):
+            fresh = [entry for entry in told if not self._knows(entry)]
+        if not fresh:
+            return 0
+        with self._writing():
+            # Looked up once more, under the lock: another process may have learned the same meanwhile.
+            return sum(self._learn(entry) for entry in fresh if not self._knows(entry))
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Walk the events whose seq is greater, oldest first."""
+        rows = self._rows("SELECT * FROM event WHERE seq > ? ORDER BY seq", (after,))
+        return (self._event(row) for row in rows)
+
+    def entries(self, change: str | None = None) -> list[dict[str, Any]]:
+        """Give the learned ledger entries, of one change or of all."""
+        rows = self._rows(
+            "SELECT event.* FROM learned JOIN event ON event.seq = learned.event"
+            " WHERE ? IS NULL OR learned.change = ? ORDER BY event.seq",
+            (change, change),
+        )
+        return [self._event(row).body for row in rows]
+
+    def search(self, text: str, limit: int = 20) -> Found:
+        """Find the events that hold all the words, best (bm25) first."""
+        query = fts_query(text)
+        if not query:
+            return Found(())
+        rows = self._rows(
+            "SELECT event.*, snippet(word, 0, '', '', '…', 16) FROM word JOIN event ON event.seq = word.rowid"
+            " WHERE word MATCH ? ORDER BY word.rank, event.seq DESC LIMIT ?",
+            (query, limit),
+        )
+        hits = tuple(Hit(self._event(row[:-1]), row[-1]) for row in rows)
+        return Found(hits, None if hits else self._meant(text))
+
+    def verify(self) -> None:
+        """Check the pages of the file and the chain of the events."""
+        for (problem,) in self._rows("PRAGMA quick_check(1)"):
+            if problem != "ok":
+                raise damaged(self.path, problem)
+        prev = GENESIS
+        for seq, event in enumerate(self.events(), start=1):
+            if (event.seq, event.prev) != (seq, prev):
+                raise damaged(self.path, f"event {seq} does not follow from the one before")
+            prev = link_hash(event._asdict())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the write lock; what is done under it is durable afterwards, or did not happen."""
+        with explained(self.path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _add(self, at: float, actor: str, type: str, body: dict[str, Any], text: str) -> Event:
+        last = self._database.execute("SELECT * FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+        seq, prev = (last[0] + 1, link_hash(self._event(last)._asdict())) if last else (1, GENESIS)
+        event = Event(seq, prev, float(at), float(self._clock()), actor, type, body)
+        row = (*event[:-1], canonical(body).decode())
+        self._database.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        if text:
+            self._database.execute("INSERT INTO word (rowid, text) VALUES (?, ?)", (seq, text))
+        return event
+
+    def _learn(self, entry: dict[str, Any]) -> bool:
+        words_of_it = text_of(entry["body"])
+        text = f"{entry['host']} {entry['change']} {words_of_it}" if words_of_it else ""
+        event = self._add(entry["at"], entry["host"], LEDGER, entry, text)
+        self._database.execute("INSERT INTO learned VALUES (?, ?, ?, ?)", (*_key(entry), event.seq))
+        return True
+
+    def _knows(self, entry: Mapping[str, Any]) -> bool:
+        known = "SELECT 1 FROM learned WHERE host = ? AND change = ? AND seq = ?"
+        return self._database.execute(known, _key(entry)).fetchone() is not None
+
+    def _meant(self, text: str) -> str | None:
+        """Give the text with each unknown word replaced by the nearest known one; None where that changes nothing."""
+        given = words(text)
+        meant = [self._nearest(word) or word for word in given]
+        return " ".join(meant) if meant != given else None
+
+    def _nearest(self, word: str) -> str | None:
+        lengths = (len(word) - _LENGTH_SLACK, len(word) + _LENGTH_SLACK)
+        known = [
+            term for (term,) in self._rows("SELECT term FROM vocabulary WHERE length(term) BETWEEN ? AND ?", lengths)
+        ]
+        return word if word in known else nearest(word, known)
+
+    def _event(self, row: tuple[Any, ...]) -> Event:
+        seq, prev, at, recorded_at, actor, type_, body = row
+        try:
+            return Event(seq, prev, at, recorded_at, actor, type_, json.loads(body))
+        except ValueError:
+            raise damaged(self.path, f"event {seq} cannot be read") from None
+
+    def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
+        with explained(self.path):
+            yield from self._database.execute(statement, values)
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[str, str, int]:
+    return entry["host"], entry["change"], entry["seq"]

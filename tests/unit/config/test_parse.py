@@ -1,0 +1,238 @@
+"""backout.toml is read exactly, or refused with the place and the way on."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.config import Command, Environment, parse
+from backout.errors import ConfigError, UsageError
+from backout.model.check import Check
+from backout.model.selector import Selector
+
+DESIGN = """\
+[environments.production]
+hosts = ["web1.example.com", "local"]  # OpenSSH destinations
+become = "sudo"
+same_as = "staging"
+watch = ["/etc", "/srv/shop"]
+services = ["shop"]
+network = "packages"
+network_allow = ["git.example.com:443"]
+
+[[environments.production.checks]]
+name = "imports"
+run = "cd /srv/shop && venv/bin/python -c 'import app'"
+[[environments.production.checks]]
+name = "answers"
+http = "http://127.0.0.1:8000/health"
+rehearsal = { start = "venv/bin/gunicorn app:app", http = "http://127.0.0.1:8001/health" }
+within = "5m"
+
+[environments.staging]
+hosts = ["staging.example.com"]
+
+[commands.puppet]
+run = "puppet agent -t"
+ok_exit = [0, 2]
+expect = ["file:/srv/shop/gunicorn.conf.py", "service:shop*", "*:*"]
+network = "packages"
+timeout = "90s"
+"""
+
+
+def refusal(text: str) -> str:
+    """The message, and what to do next, of the refusal that this text must meet."""
+    with pytest.raises(ConfigError) as refused:
+        parse(text, "backout.toml")
+    assert refused.value.exit_code == 2
+    return f"{refused.value.what} {refused.value.next}".strip()
+
+
+def in_environment(lines: str) -> str:
+    """A file with one environment that is right but for the lines, which start at line 3."""
+    return f'[environments.prod]\nhosts = ["local"]\n{lines}\n'
+
+
+def in_command(lines: str) -> str:
+    """A file with one command that is right but for the lines, which start at line 3."""
+    return f'[commands.puppet]\nrun = "puppet agent -t"\n{lines}\n'
+
+
+def test_the_file_of_the_design_is_read_as_the_design_says() -> None:
+    """The design's example is the contract with whoever writes the file."""
+    config = parse(DESIGN, "backout.toml")
+    assert config.environment("production") == Environment(
+        name="production",
+        hosts=("web1.example.com", "local"),
+        become="sudo",
+        same_as="staging",
+        watch=("/etc", "/srv/shop"),
+        services=("shop",),
+        network="packages",
+        network_allow=("git.example.com:443",),
+        checks=(
+            Check("imports", run="cd /srv/shop && venv/bin/python -c 'import app'"),
+            Check(
+                "answers",
+                http="http://127.0.0.1:8000/health",
+                start="venv/bin/gunicorn app:app",
+                rehearsal_http="http://127.0.0.1:8001/health",
+                within_s=300.0,
+            ),
+        ),
+    )
+    assert config.command("puppet") == Command(
+        name="puppet",
+        run="puppet agent -t",
+        ok_exit=(0, 2),
+        expect=(
+            Selector("file", "/srv/shop/gunicorn.conf.py"),
+            Selector("service", "shop*"),
+            Selector("*", "*"),
+        ),
+        network="packages",
+        timeout_s=90.0,
+    )
+
+
+def test_a_rehearsal_asks_at_the_live_address_unless_told_otherwise() -> None:
+    """Writing the same address twice is a chance to write it wrong."""
+    check = '[[environments.prod.checks]]\nname = "a"\nhttp = "http://[::1]:80/"\nrehearsal = { start = "x" }'
+    (environment,) = parse(in_environment(check)).environments
+    assert environment.checks[0].rehearsal_http == "http://[::1]:80/"
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("30s", 30), ("5m", 300), ("2h", 7200), ("0.5s", 0.5)])
+def test_durations_are_given_in_seconds(written: str, seconds: float) -> None:
+    """A unit that is misread makes a check give up sixty times too early."""
+    assert parse(in_command(f'timeout = "{written}"')).command("puppet").timeout_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('netwrok = "none"', 'backout.toml:3: environments.prod.netwrok is not a known key. Did you mean "network"?'),
+        ('network = "all"', 'environments.prod.network must be "none" or "packages" or "host", not "all".'),
+        ("network = true", "not true or false."),
+        ('hots = ["local"]', 'backout.toml:3: environments.prod.hots is not a known key. Did you mean "hosts"?'),
+        ('watch = ["etc"]', 'must be a list in which each item is an absolute path such as "/etc", not "etc".'),
+        ('services = "shop"', 'backout.toml:3: environments.prod.services must be a list, not "shop".'),
+        ('network_allow = ["git.example.com"]', 'HOST:PORT such as "git.example.com:443"'),
+        ('network_allow = ["git.example.com:70000"]', "HOST:PORT"),
+        ('become = "su"', 'must be "sudo", not "su".'),
+        ('same_as = "prod"', 'backout.toml:3: environments.prod.same_as must name another environment, not "prod".'),
+        ("checks = 3", "must be written [[environments.prod.checks]]."),
+        ("checks = [3]", "backout.toml:3: environments.prod.checks[1] must be a table, not 3."),
+    ],
+)
+def test_a_mistake_in_an_environment_is_named_with_its_place(lines: str, message: str) -> None:
+    """A file that is wrong in silence lets a change through that the file was to stop."""
+    assert message in refusal(in_environment(lines))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('name = "a"', 'backout.toml:3: environments.prod.checks[1] (named "a") needs exactly one of'),
+        ('name = "a"\nrun = "x"\nhttp = "http://a/"', "needs exactly one of"),
+        ('run = "x"', 'backout.toml:3: environments.prod.checks[1] needs the key "name".'),
+        ('name = "a"\nhttp = "ftp://a/"', "environments.prod.checks[1].http must be an address such as"),
+        ('name = "a"\nhttp = "http://a:b/"', "must be an address such as"),
+        ('name = "a"\nrun = ""', "backout.toml:5: environments.prod.checks[1].run must be a text that is not empty"),
+        ('name = "a"\nrun = "x"\nwithin = 30', 'must be a duration such as "30s", "5m" or "2h", not 30.'),
+        ('name = "a"\nrun = "x"\nwithin = "0s"', "must be a duration"),
+        ('name = "a"\nrun = "x"\nrehearsal = { start = "x" }', 'belongs to a check with "http"'),
+        (
+            'name = "a"\nhttp = "http://a/"\nrehearsal = { strat = "x" }',
+            'backout.toml:6: environments.prod.checks[1].rehearsal.strat is not a known key. Did you mean "start"?',
+        ),
+    ],
+)
+def test_a_mistake_in_a_check_is_named_with_its_place(lines: str, message: str) -> None:
+    """A check that does not check is worse than none: it is believed."""
+    assert message in refusal(in_environment(f"[[environments.prod.checks]]\n{lines}"))
+
+
+def test_the_second_of_two_checks_is_named_as_the_second() -> None:
+    """With ten checks in a file, the place is most of the message."""
+    checks = '[[environments.prod.checks]]\nname = "a"\nrun = "x"\n[[environments.prod.checks]]\nname = "a"\nrnu = "x"'
+    assert "backout.toml:8: environments.prod.checks[2].rnu" in refusal(in_environment(checks))
+    assert '2 checks named "a"' in refusal(in_environment(checks.replace("rnu", "run")))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('expect = ["files:/etc/*"]', "KIND one of file, python-package, debian-package, service, user, group, cron"),
+        ('expect = ["/etc/*"]', "each item is KIND:GLOB"),
+        ('expect = "file:/etc/*"', "must be a list"),
+        ("ok_exit = [256]", "each item is a number from 0 to 255"),
+        ("ok_exit = [true]", "each item is a number from 0 to 255"),
+        ("ok_exit = []", "must be a list that is not empty"),
+        ("ok_exit = 2", "must be a list that is not empty, not 2."),
+        ('timeout = "fast"', 'must be a duration such as "30s", "5m" or "2h", not "fast".'),
+        ("timeout = 2026-11-23", "not a date."),
+        ('expects = ["*:*"]', 'backout.toml:3: commands.puppet.expects is not a known key. Did you mean "expect"?'),
+    ],
+)
+def test_a_mistake_in_a_command_is_named_with_its_place(lines: str, message: str) -> None:
+    """An expectation that is dropped in silence would let every effect through."""
+    assert message in refusal(in_command(lines))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[environment.prod]\n", 'backout.toml:1: environment is not a known key. Did you mean "environments"?'),
+        ("[environments.prod]\n", 'backout.toml:1: environments.prod needs the key "hosts".'),
+        ("[environments.prod]\nhosts = []\n", "must be a list that is not empty"),
+        ("environments = 3\n", "backout.toml:1: environments must be a table, not 3."),
+        ("[environments]\nprod = 3\n", "backout.toml:2: environments.prod must be a table, not 3."),
+        ("[commands.puppet]\n", 'backout.toml:1: commands.puppet needs the key "run".'),
+        ("\n[environments.prod\n", "backout.toml:2: this is not TOML: "),
+        ('[commands.a]\nrun = """x', "backout.toml:2: this is not TOML: "),
+    ],
+)
+def test_a_mistake_in_the_outline_is_named_with_its_place(text: str, message: str) -> None:
+    """The first file that someone writes by hand is wrong in the outline."""
+    assert message in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[guards]]\nrule = "staged-first"\n',
+        '[audiences.client]\nto = ["mailto:ops@client.example"]\n',
+        '[journal]\nurl = "postgresql://db/"\n',
+        in_environment('[[environments.prod.differs]]\nwhat = "config:/a#B"\nwhy = "each its own"\n'),
+    ],
+)
+def test_what_a_later_release_reads_is_refused_by_name_and_not_ignored(text: str) -> None:
+    """A guard that is ignored is a guard that people count on and do not have."""
+    assert "is not supported by backout 0.1.0; it comes with a later release." in refusal(text)
+
+
+def test_a_value_over_several_lines_does_not_shift_the_places_below() -> None:
+    """Places are found by reading statements, not by counting lines that look like keys."""
+    text = '[environments.prod]\nhosts = [\n  "local", # [commands.x]\n]\nservices = ["""\nwatch = 1\n"""]\nwach = []\n'
+    assert refusal(text).startswith("backout.toml:8: environments.prod.wach")
+
+
+def test_an_unknown_name_on_the_command_line_is_met_with_the_nearest() -> None:
+    """`-e prodution` must not end in a guess, nor in silence."""
+    with pytest.raises(UsageError) as refused:
+        parse(DESIGN).environment("prodution")
+    assert refused.value.next == 'Did you mean "production"?'
+    with pytest.raises(UsageError) as refused:
+        parse(DESIGN).command("deploy")
+    assert refused.value.next == "Known here: puppet."
+
+
+def test_this_machine_has_the_checks_of_the_environment_that_lists_it() -> None:
+    """Without -e the checks must not depend on luck: two environments for one machine is a question, not a choice."""
+    listed = parse(DESIGN).local_environment()
+    assert listed is not None
+    assert listed.name == "production"
+    assert parse("").local_environment() is None
+    with pytest.raises(ConfigError, match="more than one environment lists this machine: prod, dev"):
+        parse(in_environment('[environments.dev]\nhosts = ["local"]')).local_environment()
