@@ -1,0 +1,80 @@
+"""`backout log`, `show`, `recover`, `gc`, `doctor`: what is on record, and looking after it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+from backout.errors import UsageError
+from backout.flow.session import Session
+
+
+def log(session: Session) -> dict[str, Any]:
+    """Give the `backout.changes/1` document, newest first; the journal learns what it lacks."""
+    session.learn()
+    return {"schema": "backout.changes/1", "changes": [told(change) for change in reversed(session.changes())]}
+
+
+def told(change: dict[str, Any]) -> dict[str, Any]:
+    """Give a change as documents list it."""
+    body = change["body"]
+    return {
+        "id": change["id"],
+        "at": datetime.fromtimestamp(change["at"], UTC).isoformat(timespec="milliseconds"),
+        "host": change["host"],
+        "environment": body.get("environment"),
+        "who": body.get("who", ""),
+        "why": body.get("why", ""),
+        "command": body.get("command") or ["?"],
+        "state": change["state"],
+        "undoes": body.get("undoes"),
+        "redoes": body.get("redoes"),
+        "undone_by": change["undone_by"],
+        "expired": change["expired"],
+    }
+
+
+def show(session: Session, change: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Give one change and its effects document (None for a back-out.
+
+    Whose effects are those of the change it took back).
+    """
+    known = {row["id"]: row for row in session.changes()}
+    if change not in known:
+        raise UsageError(f"There is no change {change} on this host.", next="backout log lists them.")
+    row = told(known[change])
+    measured = not row["undoes"] and row["command"][:2] != ["backout", "pause"]
+    return row, session.link.ask("show", change=change) if measured else None
+
+
+def output(session: Session, change: str) -> bytes:
+    """Give what a change's command wrote."""
+    return base64.b64decode(session.link.ask("output", change=change))
+
+
+def recover(session: Session) -> dict[str, Any]:
+    """Bring every unfinished change to all-old or all-new."""
+    document = {"schema": "backout.recovered/1", "recovered": session.link.ask("recover")}
+    session.learn()
+    return document
+
+
+def gc(session: Session, older_than_s: float, *, standing: bool, dry_run: bool) -> dict[str, Any]:
+    """Let go of what nobody can need any more; with `standing`, of what could still be taken back, too."""
+    collected = session.link.ask("gc", older_than_s=older_than_s, standing=standing, dry_run=dry_run)
+    session.learn()
+    kept = sum(1 for change in session.changes() if change["stands"])
+    return {
+        "schema": "backout.gc/1",
+        "expired": collected["let_go"],
+        "freed_bytes": collected["size_bytes"],
+        "kept": kept,
+        "dry_run": dry_run,
+    }
+
+
+def doctor(session: Session) -> dict[str, Any]:
+    """Tell what this host can do and how to mend what it cannot."""
+    findings = session.link.ask("doctor")
+    return {"schema": "backout.doctor/1", "ok": all(finding["ok"] for finding in findings), "findings": findings}

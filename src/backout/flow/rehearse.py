@@ -1,0 +1,122 @@
+"""`backout rehearse`: measure what a command would do; change nothing."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from backout.errors import BackoutError, FailedError, RefusedError
+from backout.flow.session import Session
+from backout.model.check import BEFORE, CheckResult
+from backout.model.effect import effect_from
+from backout.model.redact import redact
+from backout.model.selector import Selector, mark_expected
+from backout.model.verdict import REFUSE, Context, Verdict, judge
+
+
+class Wanted(NamedTuple):
+    """What a person asked for. `argv` with one word goes to sh -c; times in seconds.
+
+    `recorded` is what the record shows as the command, where it differs from what is run (`edit`).
+    """
+
+    argv: tuple[str, ...]
+    cwd: str
+    environ: dict[str, str]
+    expect: tuple[Selector, ...] = ()
+    network: str = "packages"
+    network_allow: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    ok_exit: tuple[int, ...] = (0,)
+    allow_failure: bool = False
+    why: str = ""
+    accept: str | None = None
+    yes: bool = False
+    after: str | None = None
+    stdin: int | None = None
+    terminal: bool = False
+    recorded: tuple[str, ...] = ()
+
+
+class Measured(NamedTuple):
+    """A rehearsal and its judgement. `moved` are paths at which the host moved on meanwhile."""
+
+    change: str
+    document: dict[str, Any]
+    verdict: Verdict
+    failed: int | None
+    before: tuple[CheckResult, ...]
+
+
+def measure(session: Session, wanted: Wanted) -> Measured:
+    """Run live checks, rehearse, judge. The host keeps the rehearsal until it is applied, refused or let go."""
+    before = session.live_checks(BEFORE)
+    change = session.new_id()
+    session.tell.step("rehearsing")
+    answer = _rehearsed(
+        session,
+        change=change,
+        argv=list(wanted.argv) if len(wanted.argv) != 1 else ["/bin/sh", "-c", wanted.argv[0]],
+        cwd=wanted.cwd,
+        environ=wanted.environ,
+        network=wanted.network,
+        network_allow=list(wanted.network_allow),
+        timeout_s=wanted.timeout_s,
+        checks=[check._asdict() for check in session.checks],
+        stdin=wanted.stdin,
+        terminal=wanted.terminal,
+    )
+    document = answer["document"]
+    effects = mark_expected([effect_from(effect) for effect in document["effects"]], wanted.expect)
+    results = [*before, *(CheckResult(**row) for row in document["checks"])]
+    code = document["exit_code"]
+    failed = None if code in wanted.ok_exit or wanted.allow_failure else code
+    context = Context(
+        digest=document["digest"],
+        failed=failed,
+        expecting=bool(wanted.expect),
+        accept=wanted.accept,
+        yes=wanted.yes,
+        checks=results,
+        obstacles=answer["obstacles"],
+    )
+    verdict = judge(effects, context)
+    document.update(
+        environment=None if session.environment is None else session.environment.name,
+        command=[redact(word) for word in wanted.recorded or wanted.argv],
+        effects=[effect.document() for effect in effects],
+        checks=[result._asdict() for result in results],
+        limits=[*document["limits"], *(f"{path}: {what}" for path, what in answer["moved"].items())],
+        verdict=verdict.document(),
+    )
+    return Measured(change, document, verdict, failed, tuple(before))
+
+
+def _rehearsed(session: Session, change: str, **request: Any) -> dict[str, Any]:
+    """Ask for the rehearsal; one that an interrupt made pointless is let go."""
+    try:
+        answer: dict[str, Any] = session.link.ask("rehearse", change=change, **request)
+    except KeyboardInterrupt:
+        session.link.ask("let_go", change=change)
+        raise
+    return answer
+
+
+def refusal(measured: Measured, kind: type[BackoutError] | None = None) -> BackoutError:
+    """Turn a refusing verdict into its error.
+
+    The command's own failure is a failure (1), every other reason a refusal (3).
+    """
+    reason = measured.verdict.reasons[0]
+    only_failed = measured.failed is not None and len(measured.verdict.reasons) == 1
+    chosen = kind or (FailedError if only_failed else RefusedError)
+    return chosen(reason.what, reason.state, reason.next)
+
+
+def rehearse(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
+    """Measure and let go; gives the document and the exit code: 3 exactly when `run` would refuse."""
+    measured = measure(session, wanted)
+    session.link.ask("let_go", change=measured.change)
+    document = {**measured.document, "change": None}
+    if measured.verdict.decision != REFUSE:
+        return document, 0
+    return document, refusal(measured).exit_code

@@ -1,0 +1,185 @@
+"""`backout run`: rehearse, judge, apply exactly what was rehearsed, check.
+
+Back out by itself when a check turned red.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backout import __version__
+from backout.errors import BackoutError, InterruptedError, NeedsPersonError, RefusedError
+from backout.flow.rehearse import Measured, Wanted, measure, refusal
+from backout.flow.session import Session, require_finished
+from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
+from backout.model.redact import redact
+from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
+
+DONE, BACKED_OUT = 0, 4
+
+
+def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
+    """Give the document of what was done and the exit code 0 or 4; everything else is raised."""
+    require_finished(session)
+    measured = measure(session, wanted)
+    body = _body(session, wanted, measured)
+    try:
+        measured = _decide(session, measured)
+    except (BackoutError, KeyboardInterrupt):
+        _refuse(session, measured, body)
+        raise
+    if not measured.document["effects"] and not measured.document["noise"]:
+        session.link.ask("let_go", change=measured.change)
+        return {**measured.document, "change": None}, DONE
+    session.tell.step("applying")
+    try:
+        session.link.ask("apply", change=measured.change, body=body, document=measured.document)
+    except BackoutError as error:
+        _after_failed_apply(session, measured, error)
+        raise
+    except KeyboardInterrupt:
+        raise _interrupted(session, measured.change, wanted) from None
+    return settle(session, wanted, measured)
+
+
+def _body(session: Session, wanted: Wanted, measured: Measured) -> dict[str, Any]:
+    """Gather what the ledger holds of a change: who, why, what, where, and what recovery needs to check it."""
+    return {
+        "release": __version__,
+        "who": str(session.who),
+        "why": redact(wanted.why),
+        "command": measured.document["command"],
+        "cwd": wanted.cwd,
+        "environment": measured.document["environment"],
+        "digest": measured.document["digest"],
+        "checks": [check._asdict() for check in session.checks],
+        "before": [result._asdict() for result in measured.before],
+        "after": wanted.after,
+    }
+
+
+def _decide(session: Session, measured: Measured) -> Measured:
+    decision = measured.verdict.decision
+    if decision == REFUSE:
+        raise refusal(measured)
+    if decision == ASK:
+        answer = session.tell.ask("Apply exactly this?", measured.document)
+        if not answer:
+            digest = measured.document["digest"]
+            what = "You said no." if answer is False else "Nothing was expected, and nobody is here to answer."
+            reason = Reason(what, next=f"To apply exactly this: give --accept {digest}")
+            measured.document["verdict"] = Verdict(REFUSE, (reason,)).document()
+            raise RefusedError(*reason)
+    told = tuple(Reason(reason.what, state="", next="") for reason in measured.verdict.reasons)
+    measured.document["verdict"] = Verdict(ALLOW, told).document()
+    return measured
+
+
+def _refuse(session: Session, measured: Measured, body: dict[str, Any]) -> None:
+    """Record the refusal; the document goes along, so that `show` can tell."""
+    session.link.ask("refuse", change=measured.change, body=body, document=measured.document)
+    session.learn()
+    session.tell.show(measured.document)
+
+
+def _after_failed_apply(session: Session, measured: Measured, error: BackoutError) -> None:
+    """Let go of what was not applied.
+
+    A service that failed after the files leaves the change applied, so it is taken back.
+    """
+    state = {change["id"]: change["state"] for change in session.changes()}.get(measured.change)
+    if state is None:
+        session.link.ask("let_go", change=measured.change)
+    elif state == "applied":
+        session.link.ask("back_out", change=measured.change)
+        error.state = "It was backed out; everything is as it was before."
+    session.learn()
+
+
+def _interrupted(session: Session, change: str, wanted: Wanted) -> InterruptedError:
+    """Leave the host as before: what was applied is taken back."""
+    states = {known["id"]: known["state"] for known in session.changes()}
+    if states.get(change) == "applied":
+        back_out(session, change, wanted.after)
+    session.learn()
+    return InterruptedError("Interrupted.", state="This host is as it was before.")
+
+
+def settle(session: Session, wanted: Wanted, measured: Measured) -> tuple[dict[str, Any], int]:
+    """Check an applied change, then keep it or back it out."""
+    try:
+        problem = _run_after(session, measured.change, wanted.after)
+        after = session.live_checks(AFTER)
+    except (KeyboardInterrupt, InterruptedError):
+        raise _interrupted(session, measured.change, wanted) from None
+    results = [*(CheckResult(**row) for row in measured.document["checks"]), *after]
+    measured.document["checks"] = [result._asdict() for result in results]
+    red = turned_red([result for result in results if result.where in (BEFORE, AFTER)])
+    if not red and problem is None:
+        session.link.ask("keep", change=measured.change, body={"results": [result._asdict() for result in after]})
+        session.learn()
+        reason = Reason(
+            f"Change {measured.change} is applied.", "The host is changed as shown.", "backout back takes it back."
+        )
+        measured.document["verdict"] = Verdict(ALLOW, (reason,)).document()
+        return measured.document, DONE
+    return _rescue(
+        session, wanted, measured, problem or f"Check {red[0]!r} was healthy and is unhealthy after the apply."
+    )
+
+
+def _run_after(session: Session, change: str, command: str | None) -> str | None:
+    if command is None:
+        return None
+    session.tell.step(f"after: {command}")
+    code = session.link.ask("after", change=change, command=command)
+    return None if code == 0 else f"The command after the apply exited {code}: {command}"
+
+
+def back_out(session: Session, change: str, after: str | None) -> None:
+    """Take an applied change back.
+
+    The command after the apply runs once more, so that what it restarted runs the old files.
+    """
+    session.tell.step("backing out")
+    session.link.ask("back_out", change=change)
+    _run_after(session, change, after)
+
+
+def _rescue(session: Session, wanted: Wanted, measured: Measured, what: str) -> tuple[dict[str, Any], int]:
+    back_out(session, measured.change, wanted.after)
+    healed = session.live_checks(AFTER)
+    session.learn()
+    unwell = turned_red([*measured.before, *healed])
+    if unwell:
+        raise NeedsPersonError(
+            f"{what} It was backed out, but check {unwell[0]!r} is still unhealthy.",
+            state=f"All files are as before change {measured.change}.",
+            next="Look at what the check says: backout show " + measured.change,
+        )
+    reason = Reason(
+        what, "It was backed out; everything is as it was before, and healthy again.", f"backout show {measured.change}"
+    )
+    measured.document["verdict"] = Verdict(REFUSE, (reason,)).document()
+    return measured.document, BACKED_OUT
+
+
+def redo(session: Session, change: str, wanted: Wanted) -> tuple[dict[str, Any], int]:
+    """Apply a recorded change once more: the same bits, as a change of its own."""
+    require_finished(session)
+    document = session.link.ask("show", change=change)
+    document["verdict"] = Verdict(ASK, (Reason(f"Change {change} once more."),)).document()
+    agreed = wanted.yes or wanted.accept == document["digest"]
+    if not agreed and not session.tell.ask("Apply exactly this once more?", document):
+        raise RefusedError("Nobody agreed to apply it once more.", next=f"backout run --change {change} --yes")
+    before = session.live_checks(BEFORE)
+    new = session.new_id()
+    document.update(change=new, checks=[result._asdict() for result in before], verdict=Verdict(ALLOW).document())
+    measured = Measured(new, document, Verdict(ALLOW), None, tuple(before))
+    session.tell.step("applying")
+    try:
+        session.link.ask("redo", change=change, new=new, body=_body(session, wanted, measured))
+    except BackoutError as error:
+        _after_failed_apply(session, measured, error)
+        raise
+    return settle(session, wanted, measured)

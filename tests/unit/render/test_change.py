@@ -1,0 +1,203 @@
+"""What the record, the doctor and a conflict look like; each drawn from a document that its schema accepts."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from backout.render import change
+from backout.render.error import render_error
+from backout.render.report import Wish
+from backout.render.schemas import schema
+from backout.render.screen import Screen
+
+SCREEN = Screen()
+
+
+def valid(document: dict[str, Any]) -> dict[str, Any]:
+    """Give the document back when its schema accepts it."""
+    Draft202012Validator(schema(document["schema"])).validate(document)
+    return document
+
+
+def row(**fields: Any) -> dict[str, Any]:
+    """Give one change of the record."""
+    usual = {
+        "id": "c3f9",
+        "at": "2026-07-23T17:05:00Z",
+        "host": "web1",
+        "environment": "production",
+        "who": "anna",
+        "why": "four workers",
+        "command": ["puppet", "apply", "shop site.pp"],
+        "state": "kept",
+        "undoes": None,
+        "redoes": None,
+        "undone_by": None,
+        "expired": False,
+    }
+    return {**usual, **fields}
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"state": "kept"}, "kept"),
+        ({"state": "kept", "undone_by": "d4"}, "undone"),
+        ({"state": "undone"}, "backed out"),
+        ({"state": "refused"}, "refused"),
+        ({"state": "prepared"}, "unfinished"),
+        ({"state": "applied"}, "unfinished"),
+        ({"state": "undoing"}, "unfinished"),
+    ],
+)
+def test_a_change_stands_where_a_word_says(fields: dict[str, Any], word: str) -> None:
+    """Taken back by a person, by itself, never done: three things that must not look alike."""
+    assert change.state_word(row(**fields)) == word
+    assert word in change.log(valid({"schema": "backout.changes/1", "changes": [row(**fields)]}), SCREEN, UTC)
+
+
+def test_the_log_says_who_when_where_why_and_what() -> None:
+    """It answers the first question of every incident, what was changed last and by whom."""
+    document = valid({"schema": "backout.changes/1", "changes": [row(), row(id="d4", undoes="c3f9", why="")]})
+    drawn = change.log(document, SCREEN, ZoneInfo("Europe/Berlin"))
+    assert "c3f9 kept 2026-07-23 19:05 CEST production anna" in drawn
+    assert "  four workers · puppet apply 'shop site.pp'\n" in drawn
+    assert "  takes back c3f9\n" in drawn
+
+
+def test_a_log_line_is_never_wider_than_the_screen() -> None:
+    """A wrapped table is read wrongly; the words that tell changes apart come first."""
+    document = {"schema": "backout.changes/1", "changes": [row(command=["x" * 300], why="y" * 80, who="z" * 90)]}
+    drawn = change.log(valid(document), SCREEN, UTC)
+    assert max(map(len, drawn.splitlines())) <= 80
+    assert "c3f9 kept 2026-07-23 17:05 UTC production" in drawn
+
+
+def test_show_tells_a_change_and_its_effects(surprise: dict[str, Any]) -> None:
+    """One command must answer what a change did, also for who did not do it."""
+    drawn = change.show(row(undone_by="d4", expired=True), surprise, SCREEN, Wish(full=True), UTC)
+    for told in (
+        "c3f9  undone by d4",
+        "2026-07-23 17:05 UTC",
+        "production · web1",
+        "can no longer be taken back",
+        "pytz",
+    ):
+        assert told in drawn
+
+
+def test_a_conflict_shows_the_edit_and_what_either_choice_does() -> None:
+    """Who edited a file since must see it before deciding; nothing is overwritten until then."""
+    conflicts: list[dict[str, Any]] = [
+        {
+            "path": "/etc/a\nb",
+            "change": "c3",
+            "what": "edited since",
+            "diff": "--- left\n+++ now\n@@ -1 +1 @@\n-x\n+y\x1b\n",
+        },
+        {"path": "/bin/x", "change": "c3", "what": "edited since", "diff": None},
+    ]
+    document = {"schema": "backout.back/1", "undone": [], "conflicts": conflicts, "checks": [], "exit_code": 6}
+    drawn = change.back(valid(document), SCREEN)
+    assert drawn == change.conflicts(conflicts, SCREEN)
+    for told in (
+        "2 paths were edited since",
+        "Nothing was overwritten",
+        r"$'/etc/a\nb'",
+        "+y\\e",
+        "--keep-edits",
+        "--discard-edits",
+    ):
+        assert told in drawn
+    assert "\x1b[32m+y" in change.conflicts(conflicts, Screen(color=True))
+
+
+def test_back_says_what_was_taken_back_and_whether_it_is_healthy() -> None:
+    """It answers whether it is over."""
+    document: dict[str, Any] = {
+        "schema": "backout.back/1",
+        "undone": [
+            {"change": "c3", "by": "d4", "what": "puppet apply", "edited": ["/a"], "saved": ["/s/a"], "noise_kept": 2}
+        ],
+        "conflicts": [],
+        "checks": [
+            {"name": "answers", "where": "after", "result": "healthy", "output": ""},
+            {"name": "imports", "where": "after", "result": "unhealthy", "output": "Traceback\nImportError: x\n"},
+        ],
+        "exit_code": 0,
+    }
+    drawn = change.back(valid(document), SCREEN)
+    assert "Taken back c3  puppet apply" in drawn
+    assert "Edits      saved as /s/a" in drawn
+    assert "2 paths moved on since" in drawn
+    assert "answers  healthy" in drawn
+    assert "imports  unhealthy  after  ImportError: x" in drawn
+    assert change.checks(document["checks"], SCREEN) in drawn.replace("Checks     ", "").replace(
+        "           imports", "imports"
+    )
+
+
+def test_nothing_to_take_back_is_said() -> None:
+    """An empty answer leaves a person in doubt."""
+    document = {"schema": "backout.back/1", "undone": [], "conflicts": [], "checks": [], "exit_code": 0}
+    assert "Nothing stands that could be taken back." in change.back(valid(document), SCREEN)
+    assert "No change is on record." in change.log(valid({"schema": "backout.changes/1", "changes": []}), SCREEN)
+    assert "No checks" in change.checks([], SCREEN)
+
+
+def test_the_doctor_names_the_remedy_only_where_something_is_wrong() -> None:
+    """What to type stands on a line of its own, uncut, to be copied."""
+    remedy = "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 " + "x" * 80
+    findings = [
+        {"name": "overlay", "ok": True, "what": "can be mounted", "remedy": "unused"},
+        {"name": "namespaces", "ok": False, "what": "forbidden to ordinary users", "remedy": remedy},
+    ]
+    drawn = change.doctor(valid({"schema": "backout.doctor/1", "ok": False, "findings": findings}), SCREEN)
+    assert "ok  overlay     can be mounted" in drawn
+    assert "no  namespaces  forbidden" in drawn
+    assert f" {remedy}\n" in drawn
+    assert "unused" not in drawn
+    assert "not possible here" in drawn
+
+
+def test_gc_says_what_went_and_what_can_still_be_taken_back() -> None:
+    """Letting go of a way back must be seen."""
+    document = {
+        "schema": "backout.gc/1",
+        "dry_run": False,
+        "expired": [{"change": "c3", "size_bytes": 1234567}],
+        "freed_bytes": 1234567,
+        "kept": 3,
+    }
+    assert change.gc(valid(document), SCREEN) == (
+        "c3 1.2 MB\n1 change let go, 1.2 MB freed; 3 can still be taken back.\n"
+    )
+
+
+def test_recovery_says_to_which_side_each_change_went() -> None:
+    """After a power cut, nobody may have to guess whether the host is old or new."""
+    recovered = [{"change": "c3", "state": "undone"}, {"change": "d4", "state": "kept"}]
+    drawn = change.recovered(valid({"schema": "backout.recovered/1", "recovered": recovered}), SCREEN)
+    assert "c3  undone: all old" in drawn
+    assert "d4  kept: all new" in drawn
+
+
+def test_an_error_is_three_sentences_and_its_command_is_whole() -> None:
+    """Law 7; a command that is broken over two lines cannot be copied."""
+    document = {
+        "schema": "backout.error/1",
+        "exit_code": 7,
+        "what": "This kernel has no \x1b overlayfs. " * 4,
+        "state": "Nothing was changed.",
+        "next": "--accept sha256:" + "a" * 64,
+    }
+    drawn = render_error(valid(document), SCREEN)
+    assert drawn.startswith("backout: This kernel has no \\e overlayfs.")
+    assert "\n         Nothing was changed.\n" in drawn
+    assert "sha256:" + "a" * 64 in drawn
+    assert "\x1b[1;31mbackout: " in render_error(document, Screen(color=True))
