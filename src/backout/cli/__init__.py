@@ -1,0 +1,68 @@
+"""Parse, call a flow, render. Imports live inside the command functions: `--version` must feel instant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from backout.errors import BackoutError, InterruptedError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; gives the exit code. Errors are told, never shown as tracebacks."""
+    from backout.cli.parser import parse
+
+    if argv is None:
+        _speak_utf8()
+        _end_in_one_way()
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = None
+    try:
+        options = parse(words)
+        return _call(options)
+    except BackoutError as error:
+        return _tell(error, as_json="--json" in words[: words.index("--")] if "--" in words else "--json" in words)
+    except KeyboardInterrupt:
+        return _tell(
+            InterruptedError("Interrupted.", state="This host is as it was before."), as_json="--json" in words
+        )
+    except BrokenPipeError:
+        # the interpreter would try once more at its end, and complain (docs.python.org, signal, "Note on SIGPIPE")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _end_in_one_way() -> None:
+    """Let a service manager that stops us, and a terminal that is closed, do what Ctrl-C does; nohup keeps its way."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+def _call(options: Namespace) -> int:
+    code = int(options.call(options))
+    sys.stdout.flush()  # here, where a reader that went away is no surprise yet
+    return code
+
+
+def _speak_utf8() -> None:
+    """Start anew where the locale would have paths be something else: records are read under other locales, too."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "backout", *sys.argv[1:]])  # noqa: S606
+
+
+def _tell(error: BackoutError, *, as_json: bool) -> int:
+    if error.shown:
+        return error.exit_code
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(error.document()) + "\n")
+        return error.exit_code
+    from backout.cli.screens import error_text
+
+    sys.stderr.write(error_text(error))
+    return error.exit_code

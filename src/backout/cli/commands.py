@@ -1,0 +1,282 @@
+"""One function a command: gather what the flow needs, call it, draw what it gives."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from backout import bootstrap
+from backout.cli.screens import Console, put, put_json, screen
+from backout.config.find import load
+from backout.config.values import Command, Config, Environment
+from backout.errors import BackoutError, NotPossibleError, UsageError
+from backout.flow import record
+from backout.flow.back import Target
+from backout.flow.back import back as go_back
+from backout.flow.back import pause as go_pause
+from backout.flow.rehearse import Wanted
+from backout.flow.rehearse import rehearse as measure_only
+from backout.flow.run import redo
+from backout.flow.run import run as apply
+from backout.flow.session import Session, Who, require_finished
+from backout.model.selector import parse_selector
+
+
+def _require_linux() -> None:
+    if sys.platform != "linux":
+        raise NotPossibleError(
+            "Rehearsals need Linux; this is " + sys.platform + ".", next="Run backout on the Linux host itself."
+        )
+
+
+@contextlib.contextmanager
+def _session(
+    options: Namespace, environment: Environment | None = None, stdin: int | None = None
+) -> Iterator[tuple[Session, Console]]:
+    """Open the host and the journal for the time of one command."""
+    _require_linux()
+    console = Console(options)
+    journal = bootstrap.journal()
+    host = "local" if environment is None else environment.hosts[0] if environment.hosts else "local"
+    try:
+        with bootstrap.link_to(host, console.event, stdin) as link:
+            session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id)
+            session.learn()
+            _warn_of_unfinished(options, session)
+            yield session, console
+    finally:
+        console.done()
+        journal.close()
+
+
+def _warn_of_unfinished(options: Namespace, session: Session) -> None:
+    """Notice a half-applied change in every command; those that would build on it refuse by themselves."""
+    if options.verb not in ("run", "edit", "back", "recover"):
+        for change in session.unfinished():
+            sys.stderr.write(f"Change {change} was left unfinished by a crash: backout recover\n")
+
+
+def _who() -> Who:
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = str(os.getuid())
+    return Who(name, os.environ.get("SUDO_USER"))
+
+
+def _environment(options: Namespace, config: Config) -> Environment | None:
+    name = getattr(options, "environment", None)
+    return config.local_environment() if name is None else config.environment(name)
+
+
+def _wanted(options: Namespace, environment: Environment | None, named: Command | None) -> Wanted:
+    """Put together what was asked for: the command line first, then the named command, then the environment."""
+    argv = tuple(options.command) if named is None else (named.run,)
+    expect = tuple(parse_selector(text) for text in options.expect)
+    return Wanted(
+        argv=argv,
+        cwd=os.getcwd(),
+        environ=dict(os.environ),
+        expect=expect + (named.expect if named else ()),
+        network=options.network or (named and named.network) or (environment and environment.network) or "packages",
+        network_allow=environment.network_allow if environment else (),
+        timeout_s=options.timeout if options.timeout is not None else named and named.timeout_s,
+        ok_exit=options.ok_exit or (named.ok_exit if named else (0,)),
+        allow_failure=options.allow_failure,
+        why=getattr(options, "why", ""),
+        accept=options.accept,
+        yes=getattr(options, "yes", False),
+        after=getattr(options, "after", None),
+        stdin=0 if options.interactive else None,
+        terminal=options.interactive,
+    )
+
+
+def _passed_stdin(options: Namespace) -> int | None:
+    """Give a copy of standard input that the rehearsed command may read from."""
+    return os.dup(0) if options.interactive else None
+
+
+def rehearse(options: Namespace) -> int:
+    """`backout rehearse`."""
+    if not options.command:
+        raise UsageError("There is no command to rehearse.", next="backout rehearse -- CMD…")
+    environment = _environment(options, load(options.config))
+    stdin = _passed_stdin(options)
+    with _session(options, environment, stdin) as (session, console):
+        wanted = _wanted(options, environment, None)._replace(stdin=stdin)
+        document, code = measure_only(session, wanted)
+        console.show(document)
+    return code
+
+
+def run(options: Namespace) -> int:
+    """`backout run`."""
+    given = [bool(options.command), options.name is not None, options.change is not None]
+    if sum(given) != 1:
+        raise UsageError("Give one of: a command after --, the name of one, or --change ID.", next="backout run --help")
+    config = load(options.config)
+    environment = _environment(options, config)
+    named = config.command(options.name) if options.name else None
+    stdin = _passed_stdin(options)
+    with _session(options, environment, stdin) as (session, console):
+        wanted = _wanted(options, environment, named)._replace(stdin=stdin)
+        with _told_once(console):
+            document, code = redo(session, options.change, wanted) if options.change else apply(session, wanted)
+        console.show(document)
+    return code
+
+
+@contextlib.contextmanager
+def _told_once(console: Console) -> Iterator[None]:
+    """Mark an error whose document --json already wrote, so that stdout holds one document."""
+    try:
+        yield
+    except BackoutError as error:
+        error.shown = console.told_all
+        raise
+
+
+def edit(options: Namespace) -> int:
+    """`backout edit`."""
+    from backout.cli.editor import edited
+
+    environment = _environment(options, load(options.config))
+    file = os.path.realpath(options.file)
+    with _session(options, environment) as (session, console):
+        require_finished(session)  # before the editor: nobody's work is to be lost by a refusal
+        with edited(file) as copy:
+            if copy is None:
+                put(f"{options.file} is unchanged.\n")
+                return 0
+            with _told_once(console):
+                document, code = apply(session, _edit_wanted(options, file, copy))
+        console.show(document)
+    return code
+
+
+def _edit_wanted(options: Namespace, file: str, copy: str) -> Wanted:
+    """Write the edited copy over the file, in place, and expect just that."""
+    return Wanted(
+        argv=("/bin/sh", "-c", 'cat "$1" > "$2"', "edit", copy, file),
+        cwd=os.getcwd(),
+        environ=dict(os.environ),
+        expect=(parse_selector(f"file:{_literal(file)}"),),
+        network="none",
+        why=options.why,
+        accept=options.accept,
+        yes=options.yes,
+        after=options.after,
+        recorded=("backout", "edit", file),
+    )
+
+
+def _literal(path: str) -> str:
+    """Write a path as a glob that matches itself alone."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def back(options: Namespace) -> int:
+    """`backout back`."""
+    environment = _environment(options, load(options.config))
+    with _session(options, environment) as (session, console):
+        target = Target(options.change, options.until_healthy, options.edits, options.why)
+        document, code = go_back(session, target)
+        console.done()
+        _answer(options, document, "back")
+        if document["undone"]:
+            _offer_pause(options, session, console)
+    return code
+
+
+def _offer_pause(options: Namespace, session: Session, console: Console) -> None:
+    """Name what would apply the change again, and pause it where that is wanted and possible."""
+    found = session.link.ask("enforcers")
+    units = [enforcer["unit"] for enforcer in found if enforcer["unit"]]
+    if not found or (options.json and not options.pause):
+        return
+    if not options.quiet and not options.json:
+        named = ", ".join(f"{enforcer['name']} ({enforcer['how']})" for enforcer in found)
+        sys.stderr.write(f"These may apply again what was taken back: {named}.\n")
+    if units and (options.pause or console.ask(f"Pause {', '.join(units)}?")):
+        change = go_pause(session, units)
+        if not options.json:
+            sys.stderr.write(f"Paused as change {change}; backout back starts them again.\n")
+
+
+def recover(options: Namespace) -> int:
+    """`backout recover`."""
+    with _session(options) as (session, _):
+        document = record.recover(session)
+    _answer(options, document, "recovered")
+    return 0
+
+
+def log(options: Namespace) -> int:
+    """`backout log`."""
+    with _session(options) as (session, _):
+        document = record.log(session)
+    _answer(options, document, "log")
+    return 0
+
+
+def show(options: Namespace) -> int:
+    """`backout show`."""
+    with _session(options) as (session, _):
+        change, effects = record.show(session, options.change)
+        said = record.output(session, options.change) if options.output else b""
+    if options.json:
+        put_json(effects if effects is not None else {"schema": "backout.changes/1", "changes": [change]})
+    else:
+        from backout.render.change import show as show_text
+
+        put(show_text(change, effects, screen(options)))
+        sys.stdout.buffer.write(said)
+    return 0
+
+
+def gc(options: Namespace) -> int:
+    """`backout gc`."""
+    with _session(options) as (session, _):
+        document = record.gc(session, options.older_than, standing=options.standing, dry_run=options.dry_run)
+    _answer(options, document, "gc")
+    return 0
+
+
+def doctor(options: Namespace) -> int:
+    """`backout doctor`."""
+    with _session(options) as (session, _):
+        document = record.doctor(session)
+    _answer(options, document, "doctor")
+    return 0 if document["ok"] else 7
+
+
+def _answer(options: Namespace, document: dict[str, Any], drawing: str) -> None:
+    """Give a document: as it is, or drawn by the function of that name."""
+    if options.json:
+        put_json(document)
+        return
+    from backout.render import change
+
+    put(getattr(change, drawing)(document, screen(options)))
+
+
+def init(options: Namespace) -> int:
+    """`backout init`."""
+    from backout.cli.starting import write_config
+
+    return write_config(options)
+
+
+def drill(options: Namespace) -> int:
+    """`backout drill`."""
+    words = [name for name in ("--keep", "--live", "--json") if getattr(options, name[2:])]
+    words += ["--folder", options.folder] if options.folder else []
+    sys.stdout.flush()
+    # In this process's place, so that Ctrl-C and SIGTERM reach the drill, which then cleans up.
+    os.execv(sys.executable, [sys.executable, "-m", "backout.drill", *words])  # noqa: S606 - no shell is the point

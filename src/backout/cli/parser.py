@@ -1,0 +1,239 @@
+"""The command line's grammar, with argparse: the reference in the docs is generated from here."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from backout import __version__
+from backout.errors import UsageError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Raise a UsageError instead of printing and exiting, so that --json gets its document."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", next=f"{self.prog} --help")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; what follows `--` is the command to rehearse, taken as given.
+
+    UsageError when it is wrong.
+    """
+    words = list(argv)
+    split = words.index("--") if "--" in words else len(words)
+    options = build().parse_args(words[:split])
+    options.command = words[split + 1 :]
+    if options.command and not getattr(options, "takes_command", False):
+        raise UsageError(f"backout {options.verb} takes no command after --.", next=f"backout {options.verb} --help")
+    return options
+
+
+def build() -> _Parser:
+    """Build the whole grammar."""
+    shared = _global_options()
+    parser = _Parser(
+        prog="backout",
+        parents=[_global_options(default=True)],
+        description="Know what a change will do before it does it. Take back exactly what it did.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage or config, 3 refused, 4 backed out, 5 needs a person, "
+        "6 conflict, 7 not possible, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"backout {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
+    for add in (_rehearse, _run, _edit, _back, _recover, _log, _show, _gc, _doctor, _init, _drill):
+        add(verbs, shared)
+    return parser
+
+
+def _global_options(*, default: bool = False) -> _Parser:
+    """Give the options that stand before or after the command.
+
+    After it they have no default, so that neither place wins.
+    """
+    options = _Parser(add_help=False, argument_default=None if default else argparse.SUPPRESS)
+    unset = False if default else argparse.SUPPRESS
+    options.add_argument(
+        "--json",
+        action="store_true",
+        help="one document on stdout, nothing else there",
+        default=unset,
+    )
+    options.add_argument(
+        "--quiet",
+        "-q",
+        action="store_true",
+        help="no progress, none of the command's output",
+        default=unset,
+    )
+    options.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR does the same)", default=unset)
+    options.add_argument("--config", metavar="FILE", help="the backout.toml to use (default: found upward from here)")
+    return options
+
+
+def _verb(verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str) -> _Parser:
+    verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
+    verb.set_defaults(call=_lazily(name))
+    return verb
+
+
+def _lazily(name: str) -> Callable[[argparse.Namespace], int]:
+    def call(options: argparse.Namespace) -> int:
+        from backout.cli import commands
+
+        return int(getattr(commands, name)(options))
+
+    return call
+
+
+def duration(text: str) -> float:
+    """Read 90, 90s, 5m, 2h or 30d as seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if match is None:
+        message = f"{text!r} is not a duration such as 90s, 5m, 2h or 30d"
+        raise argparse.ArgumentTypeError(message)
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def exit_codes(text: str) -> tuple[int, ...]:
+    """Read 0,2 as exit codes."""
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        message = f"{text!r} is not a list of exit codes such as 0,2"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _measuring(verb: _Parser) -> None:
+    verb.set_defaults(takes_command=True)
+    verb.add_argument(
+        "-e", "--environment", metavar="ENV", help="the environment (default: the one that lists this machine)"
+    )
+    verb.add_argument(
+        "--expect",
+        metavar="KIND:GLOB",
+        action="append",
+        default=[],
+        help="an effect that is asked for; anything else refuses",
+    )
+    verb.add_argument(
+        "--network", choices=("none", "packages", "host"), help="what the rehearsal may reach (default: packages)"
+    )
+    verb.add_argument("--timeout", type=duration, metavar="TIME", help="end the command after this time: 90s, 5m")
+    verb.add_argument(
+        "--ok-exit", type=exit_codes, metavar="CODES", help="exit codes that mean success (default: 0; puppet: 0,2)"
+    )
+    verb.add_argument("--allow-failure", action="store_true", help="go on whatever the command's exit code")
+    verb.add_argument("--interactive", action="store_true", help="give the command this terminal's input")
+    verb.add_argument("--full", action="store_true", help="show everything, with diffs")
+    verb.add_argument("--noise", action="store_true", help="list what noise rules fold away")
+    verb.usage = f"{verb.prog} [options] -- CMD…" if verb.prog.endswith("rehearse") else None
+
+
+def _rehearse(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "rehearse", "measure what a command would do; change nothing")
+    _measuring(verb)
+    verb.add_argument("--accept", metavar="DIGEST", help="judge as `run --accept` would")
+
+
+def _deciding(verb: _Parser) -> None:
+    verb.add_argument("--why", metavar="TEXT", default="", help="why, for the record")
+    verb.add_argument("--accept", metavar="DIGEST", help="apply only this very effect set")
+    verb.add_argument("--yes", "-y", action="store_true", help="answer the question with yes")
+    verb.add_argument(
+        "--after", metavar="CMD", help="run live after the apply: what cannot be rehearsed, and cannot be taken back"
+    )
+
+
+def _run(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(
+        verbs,
+        shared,
+        "run",
+        "rehearse, judge, apply exactly what was rehearsed, check; back out when a check turned red",
+    )
+    _measuring(verb)
+    _deciding(verb)
+    verb.usage = f"{verb.prog} [options] (-- CMD… | NAME | --change ID)"
+    verb.add_argument("name", nargs="?", metavar="NAME", help="a command of backout.toml")
+    verb.add_argument("--change", metavar="ID", help="apply a recorded change once more")
+
+
+def _edit(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "edit", "your editor on a copy; the save is a change that expects just that file")
+    verb.add_argument(
+        "-e", "--environment", metavar="ENV", help="the environment (default: the one that lists this machine)"
+    )
+    verb.add_argument("--full", action="store_true", help="show everything, with diffs")
+    verb.add_argument("file", metavar="FILE", help="the file to edit; it need not be there yet")
+    _deciding(verb)
+
+
+def _back(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "back", "take back the newest change that stands, or down to CHANGE, checking between")
+    verb.add_argument(
+        "-e", "--environment", metavar="ENV", help="the environment (default: the one that lists this machine)"
+    )
+    verb.add_argument("change", nargs="?", metavar="CHANGE", help="go back to just before this change")
+    verb.add_argument("--until-healthy", action="store_true", help="stop as soon as the checks are healthy")
+    edits = verb.add_mutually_exclusive_group()
+    edits.add_argument(
+        "--keep-edits", dest="edits", action="store_const", const="keep", help="leave paths edited since as they are"
+    )
+    edits.add_argument(
+        "--discard-edits",
+        dest="edits",
+        action="store_const",
+        const="discard",
+        help="take them back, too; the edits are saved",
+    )
+    verb.add_argument("--why", metavar="TEXT", default="", help="why, for the record")
+    verb.add_argument("--pause", action="store_true", help="pause what would apply the change again (a Puppet agent …)")
+    verb.set_defaults(edits="stop")
+
+
+def _recover(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    _verb(verbs, shared, "recover", "after a crash or power cut: bring every unfinished change to all-old or all-new")
+
+
+def _log(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    _verb(verbs, shared, "log", "the record of changes, newest first")
+
+
+def _show(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "show", "one change: who, why, what it did")
+    verb.add_argument("change", metavar="ID", help="the change")
+    verb.add_argument("--output", action="store_true", help="show what the command wrote, too")
+
+
+def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "gc", "let go of bits that nothing promises to put back any more")
+    verb.add_argument(
+        "--older-than",
+        type=duration,
+        metavar="TIME",
+        default=duration("30d"),
+        help="keep what is younger (default: 30d)",
+    )
+    verb.add_argument(
+        "--standing", action="store_true", help="changes that stand, too: they can then not be taken back"
+    )
+    verb.add_argument("--dry-run", action="store_true", help="only say what would go")
+
+
+def _doctor(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    _verb(verbs, shared, "doctor", "what this host can do, and how to mend what it cannot")
+
+
+def _init(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "init", "write a commented backout.toml from what is found here")
+    verb.add_argument("--force", action="store_true", help="overwrite the backout.toml that is there")
+
+
+def _drill(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "drill", "replay the story on this machine, with real packages and real processes")
+    verb.add_argument("--keep", action="store_true", help="keep the drill's folder")
+    verb.add_argument("--live", action="store_true", help="take whatever the package index serves today")
+    verb.add_argument("--folder", metavar="DIR", help="where to play (default: a temporary folder)")

@@ -1,0 +1,129 @@
+"""Where the command line writes: documents, reports, progress and questions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from argparse import Namespace
+from typing import Any
+
+from backout.errors import BackoutError
+from backout.render.progress import Reporter, SilentReporter, reporter
+from backout.render.screen import Screen, screen_of
+
+
+def screen(options: Namespace | None, stream: Any = None) -> Screen:
+    """Describe the terminal or pipe that a stream leads to."""
+    color = not (options is not None and options.no_color)
+    return screen_of(stream or sys.stdout, os.environ, color=color)
+
+
+def error_text(error: BackoutError) -> str:
+    """Draw an error for a person."""
+    from backout.render.error import render_error
+
+    text = render_error(error.document(), screen(None, sys.stderr))
+    return text if text.endswith("\n") else text + "\n"
+
+
+def put_json(document: dict[str, Any]) -> None:
+    """Write the one document of --json."""
+    sys.stdout.write(json.dumps(document) + "\n")
+
+
+def put(text: str) -> None:
+    """Write a drawing on stdout; characters that its encoding lacks are escaped."""
+    sys.stdout.write(
+        text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
+    )
+    if text and not text.endswith("\n"):
+        sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+class Console:
+    """Tells a person how far a use case is, shows reports and asks; is the link's event sink, too."""
+
+    def __init__(self, options: Namespace) -> None:
+        """Write to stderr what is progress, to stdout what is the answer; with --json only the document."""
+        self._options = options
+        self._silent = options.json or options.quiet
+        self._reporter: Reporter = (
+            SilentReporter() if self._silent else reporter(sys.stderr, screen(options, sys.stderr))
+        )
+        self._live = sys.stderr.isatty() and not self._silent
+        self._asked = False
+        self.shown = False
+        """Whether the report of what happened, with its verdict, was given."""
+
+    def event(self, kind: str, text: str, data: bytes) -> None:
+        """Pass on what a host half says while it works."""
+        if kind == "progress":
+            self.step(text)
+        elif self._live:
+            self._reporter.output(text, data)
+        elif not self._silent:
+            stream = sys.stdout if text == "stdout" else sys.stderr
+            stream.flush()
+            stream.buffer.write(data)
+            stream.buffer.flush()
+
+    def step(self, text: str) -> None:
+        """Say what begins now."""
+        self._reporter.step(text)
+
+    def done(self) -> None:
+        """Clear the progress line."""
+        self._reporter.done()
+
+    def show(self, document: dict[str, Any]) -> None:
+        """Show a report, once: of what was asked about only what became of it. With --json the document."""
+        self.done()
+        if self.shown:
+            return
+        self.shown = True
+        if self._options.json:
+            put_json(document)
+        elif self._asked:
+            self._conclude(document)
+        else:
+            self._report(document)
+
+    @property
+    def told_all(self) -> bool:
+        """Tell whether the reasons of a refusal are before the reader's eyes, so that stderr need not repeat them."""
+        return self.shown and not self._asked and (self._options.json or sys.stdout.isatty())
+
+    def _report(self, document: dict[str, Any]) -> None:
+        from backout.render.report import Wish, report  # only where a report is drawn
+
+        full, noise = getattr(self._options, "full", False), getattr(self._options, "noise", False)
+        put(report(document, screen(self._options), Wish(full, noise, next_command=self._next(document))))
+
+    def _next(self, document: dict[str, Any]) -> str:
+        """Offer the same command line with `run` after a rehearsal that `run` would let through."""
+        if self._options.verb != "rehearse" or document["verdict"]["decision"] == "refuse":
+            return ""
+        words = ["backout", *sys.argv[1:]]
+        words[words.index("rehearse")] = "run"
+        return shlex.join(words)
+
+    def _conclude(self, document: dict[str, Any]) -> None:
+        """Say in a line what became of what was asked about; a refusal is told as the error that it is."""
+        reasons = document["verdict"]["reasons"]
+        if document["verdict"]["decision"] == "allow" and reasons:
+            put(f"{reasons[0]['what']} {reasons[0]['next']}\n")
+
+    def ask(self, question: str, about: dict[str, Any] | None = None) -> bool | None:
+        """Ask on the terminal; None when there is none, or when --json asked for a document."""
+        if self._options.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        self.done()
+        if about is not None:
+            self._report(about)
+            self._asked = True
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,112 @@
+"""What each act claims, as values: a sentence, and whether it came true. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from backout.drill.samples import Seen
+
+REFUSED, BACKED_OUT = 3, 4
+"""Exit codes of the command line (design, section 3)."""
+
+SETTING = "gunicorn.conf.py"
+
+ENDED = "backout ended"
+"""The event in what the requests saw."""
+
+
+class Claim(NamedTuple):
+    """One thing that an act is to show, and whether it did."""
+
+    says: str
+    holds: bool
+
+
+class Act(NamedTuple):
+    """One act that was played: what was typed, how it ended, what the requests saw, what it claims.
+
+    `surprises` are the effects that nobody had expected, for people to read.
+    """
+
+    title: str
+    command: str
+    exit_code: int
+    seen: Seen
+    claims: tuple[Claim, ...]
+    surprises: tuple[str, ...] = ()
+
+    @property
+    def untrue(self) -> tuple[str, ...]:
+        """The claims that did not come true."""
+        return tuple(claim.says for claim in self.claims if not claim.holds)
+
+
+def of_the_dry_run(output: str) -> tuple[Claim, ...]:
+    """Judge what `puppet apply --noop` printed: it names the exec, and cannot know what the exec would do."""
+    return (
+        Claim("the dry run says no more than that the exec would have run", "current_value 'notrun'" in output),
+        Claim("the dry run names no package", "setuptools" not in output and "flask" not in output),
+    )
+
+
+def of_staging(before: Sequence[str], after: Sequence[str], *, answers: bool) -> tuple[Claim, ...]:
+    """Judge the rehearsal that people had: the same change on a staging that is not the same."""
+    return (
+        Claim("on staging the change moved no package", list(before) == list(after)),
+        Claim("staging answers after it", answers),
+    )
+
+
+def of_the_bare_way(exit_code: int, ok: Sequence[int], seen: Seen, log: str) -> tuple[Claim, ...]:
+    """Judge the change made without backout: it says that all is well, and the site is down."""
+    return (
+        Claim("the command says that all went well", exit_code in ok),
+        Claim("the site went down", seen.failed > 0 and seen.downtime_s > 0),
+        Claim("because pkg_resources is gone", "No module named 'pkg_resources'" in log),
+        Claim("and was up again after the virtualenv was built anew", bool(seen.samples) and seen.samples[-1].ok),
+    )
+
+
+def of_the_refusal(
+    exit_code: int, effects: Sequence[dict[str, Any]], seen: Seen, *, untouched: bool
+) -> tuple[Claim, ...]:
+    """Judge the same command through backout, with only the setting expected."""
+    packages = {
+        e["subject"].rpartition(":")[2] for e in effects if e["kind"] == "python-package" and e["expected"] is False
+    }
+    settings = [e for e in effects if e["subject"].partition("#")[0].endswith(SETTING)]
+    return (
+        Claim(f"backout refused (exit {REFUSED})", exit_code == REFUSED),
+        Claim("it named setuptools and flask among the surprises", {"setuptools", "flask"} <= packages),
+        Claim("the setting itself was no surprise", bool(settings) and all(e["expected"] is True for e in settings)),
+        Claim("not one request failed", seen.total > 0 and seen.failed == 0),
+        Claim("production is byte for byte what it was", untouched),
+    )
+
+
+def of_the_rescue(
+    exit_code: int, checks: Sequence[dict[str, Any]], seen: Seen, *, untouched: bool
+) -> tuple[Claim, ...]:
+    """Judge the forced change, whose harm only shows when it is live."""
+    where = {(check["where"], check["result"]) for check in checks}
+    return (
+        Claim(f"backout applied it, and backed out by itself (exit {BACKED_OUT})", exit_code == BACKED_OUT),
+        Claim("nothing turned red in the rehearsal", ("rehearsal", "unhealthy") not in where),
+        Claim("the live check turned red after the change", ("after", "unhealthy") in where),
+        Claim("the site went down", seen.failed > 0),
+        Claim("it was up again when backout said so, and stayed up", seen.failed_since(ENDED) == 0),
+        Claim("production is byte for byte what it was", untouched),
+    )
+
+
+def surprises(effects: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Name the effects that nobody expected, with the versions of packages."""
+    return tuple(_named(effect) for effect in effects if effect["expected"] is False)
+
+
+def _named(effect: dict[str, Any]) -> str:
+    name = f"{effect['kind']}:{effect['subject']}"
+    if effect["kind"] != "python-package":
+        return f"{name} ({effect['op']})"
+    return f"{name} {effect['before'] or 'none'} -> {effect['after'] or 'none'}"
