@@ -1,0 +1,4 @@
+set -e
+echo 1 > f
+chmod 640 f
+chown 34:34 f

@@ -1,0 +1,2 @@
+set -e
+echo 2 > a/b/c/f

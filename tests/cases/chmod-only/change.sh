@@ -1,0 +1,2 @@
+set -e
+chmod 600 f

@@ -1,0 +1,2 @@
+set -e
+printf "[a]\nworkers = 2\nother = 1\n" > app.ini

@@ -1,0 +1,3 @@
+set -e
+mkdir -p d/e
+echo 1 > d/e/f

@@ -1,0 +1,4 @@
+set -e
+mkdir d
+mv f d/
+mv d n

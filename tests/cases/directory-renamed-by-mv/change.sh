@@ -1,0 +1,2 @@
+set -e
+mv d n

@@ -1,0 +1,3 @@
+set -e
+mkdir d
+echo 1 > d/a

@@ -1,0 +1,4 @@
+set -e
+: > was
+echo 1 > emptied
+mkdir d

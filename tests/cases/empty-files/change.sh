@@ -1,0 +1,6 @@
+set -e
+: > new
+: > emptied
+echo 1 > was
+: > d/new
+mkdir e

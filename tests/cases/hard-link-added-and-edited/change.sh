@@ -1,0 +1,3 @@
+set -e
+ln a b
+echo 2 >> b

@@ -1,0 +1,2 @@
+set -e
+ln a d/b

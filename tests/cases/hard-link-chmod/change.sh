@@ -1,0 +1,2 @@
+set -e
+chmod 4711 a

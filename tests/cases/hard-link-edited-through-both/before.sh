@@ -1,0 +1,4 @@
+set -e
+mkdir d
+echo 1 > a
+ln a d/b

@@ -1,0 +1,3 @@
+set -e
+echo 2 >> a
+echo 3 >> d/b

@@ -1,0 +1,3 @@
+set -e
+echo 1 > a
+ln a b

@@ -1,0 +1,3 @@
+set -e
+mv a c
+echo 2 >> c

@@ -1,0 +1,4 @@
+set -e
+echo 1 > a
+ln a b
+mkdir d

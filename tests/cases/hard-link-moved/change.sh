@@ -1,0 +1,2 @@
+set -e
+mv a d/c

@@ -1,0 +1,4 @@
+set -e
+chown -h 34 l
+chmod 600 p
+chown 34 c

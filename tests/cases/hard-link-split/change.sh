@@ -1,0 +1,3 @@
+set -e
+echo 2 > n
+mv n a

@@ -1,0 +1,2 @@
+set -e
+chattr -i d 2>/dev/null || true

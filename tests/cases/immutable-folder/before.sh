@@ -1,0 +1,3 @@
+set -e
+mkdir d
+chattr +i d

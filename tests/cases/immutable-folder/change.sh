@@ -1,0 +1,2 @@
+set -e
+echo 2 > d/n

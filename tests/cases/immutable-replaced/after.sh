@@ -1,0 +1,2 @@
+set -e
+chattr -i f 2>/dev/null || true

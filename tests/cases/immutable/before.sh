@@ -1,0 +1,4 @@
+set -e
+echo 1 > f
+echo 1 > other
+chattr +i f

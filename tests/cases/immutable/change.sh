@@ -1,0 +1,3 @@
+set -e
+echo 2 > other
+echo 2 > f

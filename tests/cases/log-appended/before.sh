@@ -1,0 +1,3 @@
+set -e
+mkdir log
+echo 1 > log/app.log

@@ -1,0 +1,4 @@
+set -e
+mkdir -p d/e
+echo 1 > d/a
+echo 2 > d/e/b

@@ -1,0 +1,4 @@
+set -e
+echo 1 > a
+echo 2 > b
+ln -s a l

@@ -1,0 +1,3 @@
+set -e
+echo 2 > f
+echo 2 > d/n

@@ -1,0 +1,3 @@
+set -e
+rm f
+echo 1 > f

@@ -1,0 +1,3 @@
+set -e
+rm f l
+rm -r d

@@ -1,0 +1,5 @@
+set -e
+mv a n
+mv d/b e/b
+mv n c
+mv l d/l

@@ -1,0 +1,3 @@
+set -e
+mv f f~
+echo 2 > f

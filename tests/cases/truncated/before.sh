@@ -1,0 +1,3 @@
+set -e
+seq 10000 > a
+seq 10 > b

@@ -1,0 +1,224 @@
+"""Two backouts on one host, and a change that a crash left half-way: nothing is lost, and every command notices."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.cli import Backout
+from kit.picture import difference, picture
+
+SILENT = ("--network", "none")
+CHECKED = """
+[environments.production]
+hosts = ["local"]
+[[environments.production.checks]]
+name = "check"
+run = "{run}"
+within = "1s"
+"""
+
+
+@pytest.fixture
+def backout(tmp_path: Path) -> Backout:
+    """Give the command line in a fresh folder with two files in it."""
+    backout = Backout(tmp_path)
+    (backout.folder / "one.conf").write_text("a = 1\n")
+    (backout.folder / "two.conf").write_text("b = 1\n")
+    return backout
+
+
+class Beside:
+    """A `backout` that goes on beside the test; its command waits for a word, so that the order is the test's."""
+
+    def __init__(self, backout: Backout, script: str) -> None:
+        before = set(backout.state.glob("stage/*"))
+        self.process = subprocess.Popen(
+            backout.argv(
+                "--json", "run", "--interactive", *SILENT, "--yes", "--", f"echo >&2 begun; {script}; read go"
+            ),
+            cwd=backout.folder,
+            env=backout.environ,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        # Its change is made once the live rehearsal has written it to the stage.
+        until = time.monotonic() + 60
+        while not any(
+            path.is_file() for new in set(backout.state.glob("stage/*")) - before for path in new.rglob("*.conf")
+        ):
+            assert time.monotonic() < until
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.02)
+
+    def go(self) -> tuple[int, str]:
+        """Let it end; gives its exit code and all that it said."""
+        out, err = self.process.communicate("go\n", timeout=60)
+        assert "Traceback" not in out + err
+        return self.process.returncode, out + err
+
+
+def test_two_changes_of_different_files_are_both_applied(backout: Backout) -> None:
+    """They overlap in time and not in paths: neither disturbs the other, and each can be taken back."""
+    before = picture(backout.folder, times=False)
+    first = Beside(backout, "echo a = 2 > one.conf")
+    assert backout("run", *SILENT, "--yes", "--", "echo b = 2 > two.conf").returncode == 0
+    code, text = first.go()
+    assert code == 0, text
+    assert {path.name: path.read_text() for path in backout.folder.glob("*.conf")} == {
+        "one.conf": "a = 2\n",
+        "two.conf": "b = 2\n",
+    }
+    assert (backout("back").returncode, backout("back").returncode) == (0, 0)
+    assert difference(before, picture(backout.folder, times=False)) == {}
+
+
+def test_the_second_change_of_the_same_file_is_a_conflict(backout: Backout) -> None:
+    """Exit 6: what was rehearsed is no longer what would be applied; the first one's work stays."""
+    first = Beside(backout, "echo a = 2 > one.conf")
+    assert backout("run", *SILENT, "--yes", "--", "echo a = 3 > one.conf").returncode == 0
+    code, text = first.go()
+    assert code == 6, text
+    assert "one.conf" in text
+    assert (backout.folder / "one.conf").read_text() == "a = 3\n"
+
+
+def test_a_change_that_was_taken_back_meanwhile_is_a_conflict(backout: Backout) -> None:
+    """`run` while a `back` of the same file ends: exit 6, the old file stays."""
+    assert backout("run", *SILENT, "--yes", "--", "echo a = 2 > one.conf").returncode == 0
+    second = Beside(backout, "echo a = 3 >> one.conf")
+    assert backout("back").returncode == 0
+    code, text = second.go()
+    assert code == 6, text
+    assert (backout.folder / "one.conf").read_text() == "a = 1\n"
+
+
+def test_gc_leaves_a_rehearsal_alone_that_goes_on(backout: Backout) -> None:
+    """Its folders are in no ledger yet, and still not orphans."""
+    first = Beside(backout, "echo a = 2 > one.conf")
+    assert backout("gc", "--older-than", "0s").returncode == 0
+    code, text = first.go()
+    assert code == 0, text
+    assert (backout.folder / "one.conf").read_text() == "a = 2\n"
+
+
+def test_four_at_the_same_moment_all_end_and_the_ledger_is_whole(backout: Backout) -> None:
+    """The lock and the chain: each applied, or refused with a reason; nobody writes over anybody's entry."""
+    runs = [
+        subprocess.Popen(
+            backout.argv("--json", "run", *SILENT, "--yes", "--", f"echo {n} > file{n}"),
+            cwd=backout.folder,
+            env=backout.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(4)
+    ]
+    for process in runs:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, out + err
+    log, code = backout.json("log")
+    assert code == 0
+    assert [change["state"] for change in log["changes"]] == ["kept"] * 4
+
+
+def _half_applied(backout: Backout, at: str) -> None:
+    """Leave a change prepared, with some paths switched, or applied, by killing the host half there."""
+    if at == "prepared":
+        strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:signal=SIGKILL:when=2"]
+        script = "echo a = 2 > one.conf; echo b = 2 > two.conf; echo c > three.conf"
+        words = [*strace, *backout.argv("run", *SILENT, "--yes", "--", script)]
+    else:
+        words = backout.argv(
+            "run", *SILENT, "--yes", "--after", "mkdir ../once && kill -9 $PPID || true", "--", "echo a = 2 > one.conf"
+        )
+    subprocess.run(
+        words,
+        cwd=backout.folder,
+        env=backout.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def _state(backout: Backout) -> str:
+    return str(backout.json("log")[0]["changes"][0]["state"])
+
+
+@pytest.mark.parametrize("at", ["prepared", "applied"])
+def test_every_command_notices_an_unfinished_change(backout: Backout, at: str) -> None:
+    """run, edit and back exit 5 and name `recover`; log shows where it stands; recover heals it."""
+    before = picture(backout.folder, times=False)
+    _half_applied(backout, at)
+    assert _state(backout) == at
+    for words in (("run", *SILENT, "--yes", "--", "true"), ("edit", "one.conf"), ("back",)):
+        done = backout(*words, EDITOR="sed -i s/a/z/", VISUAL="")
+        assert done.returncode == 5, done.stderr
+        assert "backout recover" in done.stderr
+    assert backout("rehearse", *SILENT, "--", "true").returncode == 0
+    recovered, code = backout.json("recover")
+    assert code == 0
+    if at == "prepared":
+        assert [row["state"] for row in recovered["recovered"]] == ["undone"]
+        assert difference(before, picture(backout.folder, times=False)) == {}
+    else:
+        assert [row["state"] for row in recovered["recovered"]] == ["kept"]
+        assert (backout.folder / "one.conf").read_text() == "a = 2\n"
+        assert backout("back").returncode == 0
+    assert backout.json("recover")[0]["recovered"] == []
+
+
+@pytest.mark.parametrize(
+    ("run", "state", "left"), [("true", "kept", "a = 2\n"), ("grep -q 1 {file}", "undone", "a = 1\n")]
+)
+def test_recovery_asks_the_live_checks(backout: Backout, run: str, state: str, left: str) -> None:
+    """After `applied`: green keeps it, green -> red undoes it. The check is blind to the rehearsal's file."""
+    live = backout.folder.parent / "live"
+    command = f"test ! -e {live} || " + run.format(file=backout.folder / "one.conf")
+    (backout.folder / "backout.toml").write_text(CHECKED.format(run=command))
+    words = backout.argv(
+        "run", *SILENT, "--yes", "--after", f"touch {live}; kill -9 $PPID", "--", "echo a = 2 > one.conf"
+    )
+    subprocess.run(
+        words,
+        cwd=backout.folder,
+        env=backout.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert _state(backout) == "applied"
+    recovered, code = backout.json("recover")
+    assert (code, [row["state"] for row in recovered["recovered"]]) == (0, [state])
+    assert (backout.folder / "one.conf").read_text() == left
+
+
+def test_a_second_backout_waits_for_the_first_and_then_names_it(backout: Backout) -> None:
+    """Whoever holds the lock is named with its process; nothing is changed meanwhile."""
+    backout.state.mkdir(mode=0o700)
+    hold = (
+        f"import fcntl, os, sys; lock = os.open({str(backout.state / 'lock')!r}, os.O_RDWR | os.O_CREAT);"
+        "fcntl.flock(lock, fcntl.LOCK_EX); os.write(lock, str(os.getpid()).encode());"
+        "print(flush=True); sys.stdin.read()"
+    )
+    holder: Any = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with holder:
+        holder.stdout.readline()
+        done = backout("run", *SILENT, "--yes", "--", "echo a = 2 > one.conf")
+        assert done.returncode == 3, done.stderr
+        assert f"process {holder.pid}" in done.stderr
+        assert (backout.folder / "one.conf").read_text() == "a = 1\n"
+        assert backout("log").returncode == 0
+        holder.stdin.close()

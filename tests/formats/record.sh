@@ -1,0 +1,68 @@
+#!/bin/sh
+# Plays a small story as root on paths of its own, and keeps one sample of every format that this release writes.
+# Run it when a format is new; a sample of a released format is never recorded again (see FORMATS.md).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+python=$here/../../.venv/bin/python
+shop=/srv/shop
+[ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
+if [ "${1-}" != inside ]; then
+    [ ! -e $shop ] || { echo "$shop is there already." >&2; exit 1; }
+    exec unshare --uts "$0" inside
+fi
+
+hostname web1.example.com
+export BACKOUT_STATE=/var/lib/backout-sample XDG_STATE_HOME=/var/lib/backout-sample/user NO_COLOR=1 LC_ALL=C.UTF-8
+unset SUDO_USER
+trap 'rm -rf $shop $BACKOUT_STATE' EXIT
+mkdir $shop
+cd $shop
+printf 'bind = "127.0.0.1:8000"\nworkers = 2\ntimeout = 30\n' >gunicorn.conf.py
+cat >backout.toml <<'TOML'
+[environments.production]
+hosts = ["local"]
+
+[[environments.production.checks]]
+name = "configured"
+run = "grep -q ^workers /srv/shop/gunicorn.conf.py"
+TOML
+
+backout() { "$python" -m backout "$@"; }
+# keep NAME CODE ARGUMENTS...: run with --json, hold it to its exit code, keep the document.
+keep() {
+    name=$1 code=$2 got=0
+    shift 2
+    backout --json "$@" >"$here/$name" || got=$?
+    [ "$got" = "$code" ] || { echo "backout $* exited $got, not $code:" >&2; cat "$here/$name" >&2; exit 1; }
+}
+conf=$shop/gunicorn.conf.py
+four="s/workers = 2/workers = 4/"
+
+keep doctor-1.json 0 doctor
+keep effects-1.json 0 rehearse -- sed -i "$four" $conf
+keep refused-1.json 3 run --expect "file:$conf" -- "sed -i '$four' $conf; echo 8.0.0 >$shop/.python-version"
+keep applied-1.json 0 run --expect "file:$conf" --why "four workers for the sale" -- sed -i "$four" $conf
+change=$(tail -n 1 $BACKOUT_STATE/ledger | "$python" -c 'import json, sys; print(json.load(sys.stdin)["change"])')
+echo '# tuned by hand' >>$conf
+keep conflict-1.json 6 back
+keep back-1.json 0 back --discard-edits --why "the sale is over"
+# A crash at the first switch, and what recovery makes of it.
+strace -qq -f -o /dev/null -e trace=renameat2 -e inject=renameat2:signal=SIGKILL:when=1 \
+    "$python" -m backout --quiet run --yes -- sed -i "$four" $conf >/dev/null 2>&1 || true
+keep error-1.json 5 run --yes -- true
+keep recovered-1.json 0 recover
+keep changes-1.json 0 log
+keep gc-1.json 0 gc --older-than 0s --dry-run
+
+cp $BACKOUT_STATE/ledger "$here/ledger-1"
+cp $BACKOUT_STATE/changes/"$change"/plan.json "$here/plan-1.json"
+cp $BACKOUT_STATE/changes/"$change"/raw.json.gz "$here/raw-1.json.gz"
+cp $XDG_STATE_HOME/backout/journal.db "$here/journal-1.db"
+# A plan with every kind of step that needs no service manager.
+mkdir -p $shop/log $shop/private $shop/old
+echo begun >$shop/log/shop.log && echo shared >$shop/one && ln $shop/one $shop/two && echo gone >$shop/old/file
+backout --quiet run --yes -- "echo more >>log/shop.log; echo other >one; ln two three; chmod 700 private; rm -r old; ln -s one link" >/dev/null
+cp "$(ls -td $BACKOUT_STATE/changes/* | head -n 1)/plan.json" "$here/plan-1-steps.json"
+
+printf '%s\n' '{"op": "hello"}' '{"op": "changes"}' '{"op": "after", "change": "none", "command": "echo hello"}' '{"op": "unheard-of"}' >"$here/wire-1.requests"
+"$python" -c 'from backout.host.serve import main; main()' <"$here/wire-1.requests" >"$here/wire-1.answers"

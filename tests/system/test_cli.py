@@ -1,0 +1,287 @@
+"""The command line as its users have it: exit codes, documents, mistakes, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from kit.cli import Backout
+from kit.picture import picture
+
+SILENT = ("--network", "none")
+
+
+@pytest.fixture
+def backout(tmp_path: Path) -> Backout:
+    """Give the command line in a fresh folder with one file in it."""
+    backout = Backout(tmp_path)
+    (backout.folder / "app.conf").write_text("workers = 2\n")
+    return backout
+
+
+def test_a_rehearsal_changes_nothing_and_names_every_effect(backout: Backout) -> None:
+    """Law 1 through the front door; rehearse exits 0 when `run` would ask."""
+    before = picture(backout.folder)
+    document, code = backout.json("rehearse", *SILENT, "--", "echo workers = 4 > app.conf; echo x > new; mkdir d")
+    assert code == 0
+    assert picture(backout.folder) == before
+    named = {effect["subject"] for effect in document["effects"]}
+    assert named == {f"{backout.folder}/{name}" for name in ("app.conf", "new", "d")}
+    assert document["verdict"]["decision"] == "ask"
+
+
+def test_what_was_expected_is_applied_unasked_and_taken_back(backout: Backout) -> None:
+    """The short way: one command to change, one to take it back."""
+    done, code = backout.json(
+        "run", *SILENT, "--expect", f"file:{backout.folder}/app.conf", "--", "echo workers = 4 > app.conf"
+    )
+    assert code == 0
+    assert (backout.folder / "app.conf").read_text() == "workers = 4\n"
+    log, _ = backout.json("log")
+    assert [change["id"] for change in log["changes"]] == [done["change"]]
+    told, code = backout.json("back")
+    assert code == 0
+    assert told["undone"][0]["change"] == done["change"]
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+def test_a_surprise_refuses_with_or_without_yes(backout: Backout) -> None:
+    """With --expect, anything outside it refuses (3); --yes does not change that, and rehearse says the same."""
+    words = (*SILENT, "--expect", f"file:{backout.folder}/app.conf", "--", "echo 4 > app.conf; echo > surprise")
+    for verb in (("run",), ("run", "--yes"), ("rehearse",)):
+        document, code = backout.json(*verb, *words)
+        assert code == 3
+        assert document["verdict"]["decision"] == "refuse"
+        assert [e["subject"] for e in document["effects"] if not e["expected"]] == [f"{backout.folder}/surprise"]
+    assert not (backout.folder / "surprise").exists()
+
+
+def test_without_a_terminal_the_digest_to_accept_is_printed_and_applies_only_that(backout: Backout) -> None:
+    """--accept rehearses again and applies only that very effect set."""
+    refused = backout("run", *SILENT, "--", "echo 4 > app.conf")
+    assert refused.returncode == 3
+    digest = next(word for word in refused.stderr.split() if word.startswith("sha256:"))
+    assert backout("run", *SILENT, "--accept", digest, "--", "echo 5 > app.conf").returncode == 3
+    assert backout("run", *SILENT, "--accept", digest, "--", "echo 4 > app.conf").returncode == 0
+    assert (backout.folder / "app.conf").read_text() == "4\n"
+
+
+def test_a_failing_command_changes_nothing(backout: Backout) -> None:
+    """Exit 1: failed, nothing changed - unless its code is accepted."""
+    assert backout("run", *SILENT, "--yes", "--", "echo 4 > app.conf; exit 2").returncode == 1
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+    assert backout("run", *SILENT, "--yes", "--ok-exit", "0,2", "--", "echo 4 > app.conf; exit 2").returncode == 0
+
+
+def test_a_refused_change_can_be_run_after_all_and_an_undone_one_once_more(backout: Backout) -> None:
+    """Traps C10: a refused change keeps its bits, an undone one has them in the stage; nothing is run again."""
+    backout("run", *SILENT, "--", "date +%N > app.conf")
+    log, _ = backout.json("log")
+    refused = log["changes"][0]["id"]
+    assert backout("run", "--change", refused, "--yes").returncode == 0
+    written = (backout.folder / "app.conf").read_text()
+    assert backout("back").returncode == 0
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+    log, _ = backout.json("log")
+    redone = next(change["id"] for change in log["changes"] if change["redoes"] == refused)
+    assert backout("run", "--change", redone, "--yes").returncode == 0
+    assert (backout.folder / "app.conf").read_text() == written
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("rehearse",), 2, "no command"),
+        (("rehearse", "--expect", "nonsense", "--", "true"), 2, "not a selector"),
+        (("run", "nothing"), 2, "names no command"),
+        (("run", "-e", "nowhere", "--", "true"), 2, "names no environment"),
+        (("frobnicate",), 2, "invalid choice"),
+        (("rehearse", "--timeout", "soon", "--", "true"), 2, "not a duration"),
+        (("show", "nochange"), 2, "There is no change"),
+        (("back",), 2, "Nothing stands"),
+        (("rehearse", *SILENT, "--", "/no/such/command", "x"), 1, "/no/such/command"),
+        (("rehearse", *SILENT, "--", "/etc/hostname", "x"), 1, "/etc/hostname"),
+    ],
+)
+def test_mistakes_are_told_clearly(backout: Backout, words: tuple[str, ...], code: int, said: str) -> None:
+    """Bad input: the place, the host's state, the next command; never a traceback."""
+    done = backout(*words)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("network", ["none", "packages"])
+def test_ctrl_c_ends_everything_and_leaves_the_host_as_it_was(backout: Backout, network: str) -> None:
+    """Exit 130: one host is as before; no process of the rehearsal is left."""
+    before = picture(backout.folder)
+    marker = f"{os.getpid()}.{time.monotonic_ns()}"
+    process = subprocess.Popen(
+        backout.argv(
+            "run", "--network", network, "--yes", "--", f"echo 4 > app.conf; echo started; sleep 300.{marker}"
+        ),
+        cwd=backout.folder,
+        env=backout.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert picture(backout.folder) == before
+    left = subprocess.run(["pgrep", "-f", f"sleep 300.{marker}"], capture_output=True, check=False)
+    assert left.stdout == b""
+
+
+@pytest.mark.parametrize("network", ["none", "packages", "host"])
+def test_a_timeout_ends_the_command_in_every_network_mode(backout: Backout, network: str) -> None:
+    """Exit 1, nothing changed - and the proxy of `packages` does not wait for a connection that never comes."""
+    done = backout("rehearse", "--network", network, "--timeout", "0.5s", "--", "echo 4 > app.conf; sleep 300")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+def test_the_rehearsals_own_proxy_is_not_promoted(backout: Backout) -> None:
+    """Law 3 has a limit: bytes with the rehearsal's own address in them would be wrong on the host: refused."""
+    done = backout("run", "--yes", "--", "echo proxy = $http_proxy > app.conf")
+    assert done.returncode == 3, done.stdout
+    assert "own proxy" in done.stderr
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+CHECKED = """
+[environments.production]
+hosts = ["local"]
+[[environments.production.checks]]
+name = "{name}"
+run = "{run}"
+within = "1s"
+"""
+
+
+def test_a_check_that_turns_red_in_the_rehearsal_refuses(backout: Backout) -> None:
+    """Only green -> red refuses; the live site never saw it."""
+    config = CHECKED.format(name="two workers", run=f"grep -q 2 {backout.folder}/app.conf")
+    (backout.folder / "backout.toml").write_text(config)
+    document, code = backout.json("run", *SILENT, "--yes", "--", "echo 4 > app.conf")
+    assert code == 3
+    assert {(c["where"], c["result"]) for c in document["checks"]} == {
+        ("before", "healthy"),
+        ("rehearsal", "unhealthy"),
+    }
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+def test_a_check_that_turns_red_only_live_backs_out_by_itself(backout: Backout) -> None:
+    """Exit 4: applied, unhealthy, backed out, healthy again. The check sees a file that a rehearsal does not touch."""
+    live = backout.folder / "seen-live"
+    run = f"! test -e {live} || grep -q 2 {backout.folder}/app.conf"
+    (backout.folder / "backout.toml").write_text(CHECKED.format(name="live", run=run))
+    document, code = backout.json("run", *SILENT, "--yes", "--after", f"touch {live}", "--", "echo 4 > app.conf")
+    assert code == 4, document
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+def test_what_after_leaves_running_keeps_nobody_waiting(backout: Backout) -> None:
+    """A restart leaves a daemon that holds our output open: the run ends all the same."""
+    marker = f"300.{os.getpid()}{time.monotonic_ns()}"
+    after = f"sleep {marker} & echo restarted"
+    try:
+        done = backout("run", *SILENT, "--yes", "--after", after, "--", "echo 4 > app.conf")
+        assert done.returncode == 0, done.stderr
+        assert "restarted" in done.stdout
+    finally:
+        subprocess.run(["pkill", "-f", f"sleep {marker}"], check=False)
+
+
+def test_red_before_and_after_is_asked_and_not_refused(backout: Backout) -> None:
+    """A tool that refuses the partial fix of a site that is down is worse than none."""
+    (backout.folder / "backout.toml").write_text(CHECKED.format(name="down", run="false"))
+    words = (*SILENT, "--expect", f"file:{backout.folder}/app.conf", "--", "echo 4 > app.conf")
+    assert backout("run", *words).returncode == 3
+    assert backout("run", "--yes", *words).returncode == 0
+    assert (backout.folder / "app.conf").read_text() == "4\n"
+
+
+def test_edit_expects_just_that_file(backout: Backout) -> None:
+    """`edit`: the save is the change, applied unasked; an unchanged save is none."""
+    editor = backout.folder / "editor.sh"
+    editor.write_text('#!/bin/sh\necho "workers = 8" > "$1"\n')
+    editor.chmod(0o755)
+    done = backout("edit", "app.conf", EDITOR=str(editor), VISUAL="")
+    assert done.returncode == 0, done.stderr
+    assert (backout.folder / "app.conf").read_text() == "workers = 8\n"
+    assert "unchanged" in backout("edit", "app.conf", EDITOR="true", VISUAL="").stdout
+    assert backout("edit", "app.conf", EDITOR="false", VISUAL="").returncode == 1
+
+
+def test_gc_keeps_what_it_promises_to_undo(backout: Backout) -> None:
+    """What stands can be taken back after gc; a refused change's bits go."""
+    backout("run", *SILENT, "--yes", "--", "echo 4 > app.conf")
+    backout("run", *SILENT, "--", "echo 5 > app.conf")
+    told, code = backout.json("gc", "--older-than", "0s")
+    assert code == 0
+    assert len(told["expired"]) == 1
+    assert backout("back").returncode == 0
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+def test_gc_lets_standing_changes_go_only_when_told_to(backout: Backout) -> None:
+    """--standing: a disk need not fill up with pre-images; what went can no longer be taken back, and that is said."""
+    backout("run", *SILENT, "--yes", "--", "echo 4 > app.conf")
+    assert backout.json("gc", "--older-than", "0s", "--standing", "--dry-run")[0]["expired"]
+    assert backout.json("gc", "--older-than", "0s", "--standing")[0]["kept"] == 0
+    done = backout("back")
+    assert done.returncode == 2
+    assert "Nothing stands" in done.stderr
+
+
+def test_a_damaged_ledger_is_named_with_what_is_still_safe(backout: Backout) -> None:
+    """Exit 5: the place, what is still safe, how to go on; then it goes on."""
+    backout("run", *SILENT, "--yes", "--", "echo 4 > app.conf")
+    ledger = backout.state / "ledger"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(lines[0] + b"garbage\n" + b"".join(lines[1:]))
+    done = backout("log")
+    assert done.returncode == 5
+    assert "line 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_init_writes_a_config_that_is_read_back(backout: Backout) -> None:
+    """`init` writes what `rehearse` then reads; it does not overwrite."""
+    written, code = backout.json("init")
+    assert (written["path"], code) == (str(backout.folder / "backout.toml"), 0)
+    assert backout("init").returncode == 3
+    assert backout("rehearse", *SILENT, "--", "true").returncode == 0
+
+
+def test_show_tells_what_a_change_did_and_what_its_command_wrote(backout: Backout) -> None:
+    """`show` is the record of one change: the effects document, and on demand the command's own words."""
+    done, _ = backout.json("run", *SILENT, "--yes", "--why", "a test", "--", "echo hello there; echo 4 > app.conf")
+    shown, _ = backout.json("show", done["change"])
+    assert shown["digest"] == done["digest"]
+    assert "hello there" in backout("show", "--output", done["change"]).stdout
+    assert "a test" in backout("show", done["change"]).stdout
+
+
+def test_version_needs_no_host(backout: Backout) -> None:
+    """--version answers whatever the state of the machine."""
+    assert backout("--version", BACKOUT_STATE="/proc/nowhere").stdout.startswith("backout ")
+
+
+def test_a_state_folder_that_cannot_be_used_is_told(backout: Backout) -> None:
+    """Exit 7, the folder and the way out are named."""
+    done = backout("rehearse", "--", "true", BACKOUT_STATE="/proc/nowhere")
+    assert done.returncode == 7
+    assert "/proc/nowhere" in done.stderr

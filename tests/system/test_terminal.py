@@ -1,0 +1,88 @@
+"""At a terminal: the question that `run` asks, and commands that ask questions of their own."""
+
+from __future__ import annotations
+
+import os
+import pty
+from pathlib import Path
+
+import pytest
+
+from kit.cli import Backout
+
+SILENT = ("--network", "none")
+
+
+@pytest.fixture
+def backout(tmp_path: Path) -> Backout:
+    """Give the command line in a fresh folder with one file in it."""
+    backout = Backout(tmp_path)
+    (backout.folder / "app.conf").write_text("workers = 2\n")
+    return backout
+
+
+def at_terminal(backout: Backout, words: list[str], typed: list[tuple[str, str]]) -> tuple[int, str]:
+    """Run it in a terminal of its own, and type each answer when its question is there; gives exit code and screen."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(backout.folder)
+        argv = backout.argv(*words)
+        os.execvpe(argv[0], argv, {**backout.environ, "TERM": "xterm"})
+    shown, waiting = "", list(typed)
+    while True:
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        shown += data.decode(errors="replace")
+        if waiting and waiting[0][0] in shown:
+            os.write(terminal, waiting.pop(0)[1].encode())
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "left"),
+    [
+        ("yes\n", 0, "4\n"),
+        ("y\n", 0, "4\n"),
+        ("n\n", 3, "workers = 2\n"),
+        ("\n", 3, "workers = 2\n"),
+        ("\x04", 3, "workers = 2\n"),
+        ("\x03", 130, "workers = 2\n"),
+    ],
+)
+def test_the_question_at_a_terminal_decides(backout: Backout, answer: str, code: int, left: str) -> None:
+    """Yes applies, no and silence refuse, Ctrl-C ends; the host is as the answer says."""
+    got, shown = at_terminal(backout, ["run", *SILENT, "--", "echo 4 > app.conf"], [("[y/N]", answer)])
+    assert got == code, shown
+    assert "Traceback" not in shown
+    assert (backout.folder / "app.conf").read_text() == left
+
+
+def test_a_command_that_asks_gets_its_answer_at_a_terminal(backout: Backout) -> None:
+    """--interactive gives the command this terminal; the answers to it and to us do not mix."""
+    script = "printf 'how many? '; read n; test -t 0 && echo $n > app.conf"
+    got, shown = at_terminal(
+        backout, ["run", *SILENT, "--interactive", "--", script], [("how many? ", "7\r"), ("[y/N]", "y\n")]
+    )
+    assert got == 0, shown
+    assert (backout.folder / "app.conf").read_text() == "7\n"
+
+
+def test_a_command_that_asks_reads_what_is_piped_in(backout: Backout) -> None:
+    """`yes | backout run --interactive`, as in a script."""
+    done = backout(
+        "run", *SILENT, "--interactive", "--yes", "--", "read a; read b; echo $b$a > app.conf", stdin="1\n2\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (backout.folder / "app.conf").read_text() == "21\n"
+
+
+def test_without_interactive_a_command_that_asks_gets_nothing(backout: Backout) -> None:
+    """It must not hang, nor eat what was piped to us."""
+    done = backout("run", *SILENT, "--yes", "--", "read a; echo $a- > app.conf", stdin="1\n")
+    assert done.returncode == 0, done.stderr
+    assert (backout.folder / "app.conf").read_text() == "-\n"

@@ -1,0 +1,175 @@
+"""Changes made through a real overlay, applied and taken back on a real file system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backout.errors import ConflictError
+from backout.host.takeback import DISCARD, KEEP, Wish, take_back
+from kit.bench import Bench
+from kit.picture import difference, picture
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Give a workbench with a small tree in it."""
+    bench = Bench(tmp_path)
+    tree = bench.tree
+    (tree / "etc").mkdir()
+    (tree / "etc/app.conf").write_text("workers = 2\n")
+    (tree / "etc/app.conf").chmod(0o640)
+    (tree / "lib/deep/deeper").mkdir(parents=True)
+    (tree / "lib/deep/deeper/a").write_text("a")
+    (tree / "lib/deep/b").write_text("b")
+    (tree / "link").symlink_to("lib/deep")
+    (tree / "one").write_text("shared")
+    os.link(tree / "one", tree / "two")
+    for folder, _, files in os.walk(tree):
+        for name in [*files, "."]:
+            os.utime(
+                Path(folder, name), ns=(1_600_000_000_000_000_000, 1_600_000_000_000_000_000), follow_symlinks=False
+            )
+    return bench
+
+
+def _replace_file(root: Path) -> None:
+    (root / "etc/new").write_text("workers = 4\n")
+    (root / "etc/new").rename(root / "etc/app.conf")
+
+
+def _directory_to_file(root: Path) -> None:
+    shutil.rmtree(root / "lib/deep")
+    (root / "lib/deep").write_text("now a file")
+
+
+def _replace_directory(root: Path) -> None:
+    shutil.rmtree(root / "lib/deep")
+    (root / "lib/deep").mkdir(mode=0o700)
+    (root / "lib/deep/c").write_text("c")
+
+
+def _link_switch(root: Path) -> None:
+    (root / "link.new").symlink_to("etc")
+    (root / "link.new").rename(root / "link")
+
+
+EDITS: dict[str, Callable[[Path], object]] = {
+    "write": lambda root: (root / "etc/app.conf").write_text("workers = 4\n"),
+    "replace": _replace_file,
+    "chmod": lambda root: (root / "etc/app.conf").chmod(0o600),
+    "chmod directory": lambda root: (root / "etc").chmod(0o711),
+    "remove": lambda root: (root / "etc/app.conf").unlink(),
+    "remove tree": lambda root: shutil.rmtree(root / "lib"),
+    "new tree": lambda root: shutil.copytree(root / "lib", root / "lib2"),
+    "directory to file": _directory_to_file,
+    "replace directory": _replace_directory,
+    "link switch": _link_switch,
+    "hard link written": lambda root: (root / "one").write_text("both names change"),
+    "hard link added": lambda root: os.link(root / "etc/app.conf", root / "etc/again"),
+    "hard link removed": lambda root: (root / "one").unlink(),
+    "fifo": lambda root: os.mkfifo(root / "pipe"),
+    "xattr": lambda root: os.setxattr(root / "etc/app.conf", "user.note", b"hello"),
+    "root of the tree": lambda root: root.chmod(0o751),
+    "odd names": lambda root: Path(os.fsdecode(os.fsencode(root) + b"/a\n\xff\"'")).write_text("x"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_applied_equals_the_bare_run_and_taken_back_equals_before(bench: Bench, tmp_path: Path, name: str) -> None:
+    """Law 3 and the promise of `back`: the same bytes and metadata as a bare run, and after `back` as before it."""
+    edit = EDITS[name]
+    bare = tmp_path / "bare"
+    _copy(bench.tree, bare)
+    before = picture(bench.tree)
+    edit(bare)
+    order = bench.rehearse(edit)
+    assert difference(picture(bench.tree), before) == {}, "a rehearsal changes nothing (law 1)"
+    bench.apply(order)
+    assert difference(picture(bench.tree, times=False), picture(bare, times=False)) == {}
+    take_back(bench.transactions, bench.ledger, Wish(bench.change(order.change), "undo", {}))
+    assert difference(picture(bench.tree), before) == {}
+
+
+def _copy(source: Path, target: Path) -> None:
+    assert os.system(f"cp -a '{source}' '{target}'") == 0
+
+
+def test_nothing_is_applied_over_a_host_that_moved_on(bench: Bench) -> None:
+    """Law 4: an edit made after the rehearsal is a conflict, and stays."""
+    order = bench.rehearse(EDITS["write"])
+    (bench.tree / "etc/app.conf").write_text("workers = 9\n")
+    with pytest.raises(ConflictError):
+        bench.apply(order)
+    assert (bench.tree / "etc/app.conf").read_text() == "workers = 9\n"
+    assert bench.transactions.changes() == []
+
+
+def test_an_edit_during_the_rehearsal_has_moved_on(bench: Bench) -> None:
+    """Law 4, traps B9: the base is the moment before the view was mounted, not its end."""
+    order = bench.rehearse(EDITS["write"], meanwhile=lambda: (bench.tree / "etc/app.conf").write_text("other\n"))
+    assert os.fsencode(bench.tree / "etc/app.conf") in bench.scanned.moved
+    assert order.plan.steps
+
+
+def test_a_file_that_a_process_writes_is_not_switched_under_it(bench: Bench) -> None:
+    """Law 4, traps C6: the writer's lines would go to an inode that nobody sees; the message names the process."""
+    order = bench.rehearse(EDITS["write"])
+    with os.popen(f"exec 9>>'{bench.tree}/etc/app.conf'; echo ready; sleep 30 & echo $!") as writer:
+        pid = writer.readline() and writer.readline().strip()
+        with pytest.raises(ConflictError, match=r"open for writing"):
+            bench.apply(order)
+        os.kill(int(pid), 15)
+
+
+def test_an_edit_since_the_change_is_a_conflict_of_back_and_nothing_is_overwritten(bench: Bench) -> None:
+    """Law 4 for undo: the edit is shown as a diff; keep leaves it, discard takes it back and saves it."""
+    order = bench.rehearse(EDITS["write"])
+    bench.apply(order)
+    (bench.tree / "etc/app.conf").write_text("workers = 5\n")
+    with pytest.raises(ConflictError) as caught:
+        take_back(bench.transactions, bench.ledger, Wish(bench.change(order.change), "undo1", {}))
+    assert "+workers = 5" in caught.value.conflicts[0]["diff"]
+    assert (bench.tree / "etc/app.conf").read_text() == "workers = 5\n"
+    told = take_back(bench.transactions, bench.ledger, Wish(bench.change(order.change), "undo2", {}, DISCARD))
+    assert (bench.tree / "etc/app.conf").read_text() == "workers = 2\n"
+    assert Path(told["saved"][0]).read_text() == "workers = 5\n"
+
+
+def test_kept_edits_stay_while_the_rest_is_taken_back(bench: Bench) -> None:
+    """--keep-edits: the edited path keeps its live version, everything else is as before."""
+
+    def edit(root: Path) -> None:
+        (root / "etc/app.conf").write_text("workers = 4\n")
+        (root / "etc/second").write_text("new\n")
+
+    order = bench.rehearse(edit)
+    bench.apply(order)
+    (bench.tree / "etc/app.conf").write_text("workers = 5\n")
+    told = take_back(bench.transactions, bench.ledger, Wish(bench.change(order.change), "undo", {}, KEEP))
+    assert (bench.tree / "etc/app.conf").read_text() == "workers = 5\n"
+    assert Path(told["saved"][0]).read_text() == "workers = 5\n", "the edit is saved either way"
+    assert not (bench.tree / "etc/second").exists()
+
+
+def test_a_log_that_grew_since_keeps_its_live_version(bench: Bench) -> None:
+    """Design, "back": a noise path that moved on is no conflict; it is counted and stays."""
+    code = "__pycache__/a.cpython-311.pyc"
+
+    def edit(root: Path) -> None:
+        (root / "etc/app.conf").write_text("workers = 4\n")
+        (root / code).write_text("one")
+
+    (bench.tree / "__pycache__").mkdir()
+    (bench.tree / code).write_text("zero")
+    order = bench.rehearse(edit)
+    bench.apply(order)
+    (bench.tree / code).write_text("two")
+    told = take_back(bench.transactions, bench.ledger, Wish(bench.change(order.change), "undo", {}))
+    assert told["noise_kept"] == 1
+    assert (bench.tree / code).read_text() == "two"
+    assert (bench.tree / "etc/app.conf").read_text() == "workers = 2\n"
