@@ -1,0 +1,103 @@
+"""`./run bench [NAME…]`: measure, print a table, and write the results page with --write."""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+from backout import __version__
+from bench import files, packages, start
+from bench.contest import ROOT, Contest, Place, Result, hold
+
+BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
+    "noop": (start.noop, 15),
+    "version": (start.version, 30),
+    "pip": (packages.upgrade, 5),
+    "scan": (files.effects, 3),
+    "apply": (files.apply, 5),
+    "back": (packages.back, 5),
+}
+"""Each bench, and how many rounds it takes to be steady."""
+PAGE = os.path.join(ROOT, "docs", "bench.md")
+
+
+def main() -> int:
+    """Measure what was asked for; gives the exit code."""
+    options = _options()
+    folder = tempfile.mkdtemp(prefix="backout-bench-", dir="/var/tmp")
+    compileall.compile_dir(os.path.join(ROOT, "src"), quiet=1)  # as an installation by pip leaves it
+    place = Place(folder, options.peer or shutil.which("try"))
+    told = [_machine()]
+    try:
+        for name in options.names or BENCHES:
+            make, rounds = BENCHES[name]
+            contest = make(place)
+            table = _table(contest, hold(contest, options.rounds or rounds))
+            told.append(f"## {contest.title} (`{name}`)\n\n{contest.note}\n\n{table}")
+            sys.stdout.write(told[-1] + "\n")
+            sys.stdout.flush()
+    finally:
+        shutil.rmtree(folder)
+    if options.write:
+        with open(PAGE, "w", encoding="utf-8") as page:
+            page.write("\n".join(told))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(BENCHES)} (default: all)")
+    parser.add_argument("--rounds", type=int, help="how many rounds count; one more warms up")
+    parser.add_argument("--try", dest="peer", metavar="PATH", help="the script of binpash/try, to measure beside")
+    parser.add_argument("--write", action="store_true", help="write docs/bench.md")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"no bench is called {unknown[0]}; there are: {', '.join(BENCHES)}")
+    if os.geteuid():
+        parser.error("the benches mount and switch files as root does: run them as root")
+    return options
+
+
+def _machine() -> str:
+    """Say what was measured, on what, and how to do it again."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        memory_gib = int(file.readline().split()[1]) / 2**20
+    return (
+        "# What it costs\n\n"
+        f"Measured with `./run bench --write`: backout {__version__}, Python {platform.python_version()}, "
+        f"Linux {platform.release().split('-')[0]}, {os.cpu_count()} CPUs, {memory_gib:.0f} GiB, "
+        f"/ on {_file_system()}.\n"
+        "Contenders take turns; a round in which nothing counts comes first. Your numbers will differ: compare rows, "
+        "not machines. Nothing here is asserted by a test.\n"
+    )
+
+
+def _file_system() -> str:
+    with open("/proc/mounts", encoding="utf-8") as file:
+        return next((line.split()[2] for line in file if line.split()[1] == "/"), "?")
+
+
+def _table(contest: Contest, results: Sequence[Result]) -> str:
+    first = results[0].median_s
+    rows = [
+        f"| {result.name} | {_told(result.median_s)} | {_told(min(result.took_s))} to {_told(max(result.took_s))} "
+        f"| {result.median_s / first:.2f} | {len(result.took_s)} |"
+        for result in results
+    ]
+    named = f"| {contest.contenders[0].name.split(' --')[0]} = 1 "
+    head = f"| what | median | range {named if len(named) < 40 else '| first = 1 '}| rounds |"  # noqa: PLR2004 - a width
+    return "\n".join([head, "| --- | ---: | ---: | ---: | ---: |", *rows, ""])
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - three or four digits
+
+
+sys.exit(main())

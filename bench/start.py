@@ -1,0 +1,59 @@
+"""What it takes to begin: a rehearsal of nothing, and a version."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from bench.contest import Contender, Contest, Place
+
+_FLOOR = """
+mount -t tmpfs none /mnt
+mkdir /mnt/up /mnt/work /mnt/merged
+mount -t overlay -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work overlay /mnt/merged
+chroot /mnt/merged true
+"""
+
+
+def noop(place: Place) -> Contest:
+    """Compare a rehearsal of `true` with the peer's, and with the least that any of them has to do."""
+    contenders = [
+        Contender("backout rehearse --network none -- true", lambda: place.backout(*_REHEARSE, "none", "--", "true")),
+        Contender("backout rehearse -- true", lambda: place.backout(*_REHEARSE, "packages", "--", "true")),
+    ]
+    if place.peer:
+        contenders.append(Contender("try -n true", lambda: _try(place, str(place.peer))))
+    contenders += [
+        Contender("unshare, mount, overlay, chroot by hand", lambda: place.must("unshare", "-m", "sh", "-ec", _FLOOR)),
+        Contender("python3 -I -S -c pass, twice", lambda: _python(place, "-I", "-S", times=2)),
+    ]
+    note = (
+        "backout starts two interpreters (command line, host half) and asks the service manager what runs. "
+        "`try -n` runs the command in an overlay of every top-level directory and keeps the result; "
+        "it has no own network, no record and no meaning of effects."
+    )
+    return Contest("A rehearsal of nothing", note, contenders)
+
+
+_REHEARSE = ("rehearse", "--network")
+
+
+def _try(place: Place, peer: str) -> None:
+    place.must("sh", peer, "-n", "true", environ={**place.environ, "SHELL": "/bin/sh"})
+    for name in os.listdir(place.path("tmp")):
+        shutil.rmtree(place.path("tmp", name), ignore_errors=True)
+
+
+def _python(place: Place, *options: str, times: int = 1) -> None:
+    for _ in range(times):
+        place.must(os.path.realpath(sys.executable), *options, "-c", "pass")
+
+
+def version(place: Place) -> Contest:
+    """Compare `backout --version` with an interpreter that does nothing."""
+    contenders = [
+        Contender("backout --version", lambda: place.backout("--version")),
+        Contender("python3 -I -c pass", lambda: _python(place, "-I")),
+    ]
+    return Contest("The version", "What every command pays before it does anything.", contenders)
