@@ -1,0 +1,218 @@
+"""The parts of the reference that are written from the code, while the documentation is built.
+
+A page says where with a line `% generated: NAME`. What the code has and this file has no words for is a KeyError:
+the build fails until somebody writes them.
+"""
+
+# ruff: noqa: INP001, SLF001 - read by sphinx and the tests, not imported; argparse has no public way to list its options
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backout import errors
+from backout.cli.parser import build
+from backout.config.parse import CHECK_KEYS, COMMAND_KEYS, ENVIRONMENT_KEYS, REHEARSAL_KEYS, TOP_KEYS
+from backout.config.template import Found, render_template
+from backout.flow.run import BACKED_OUT, DONE
+from backout.lens.noise import rules
+from backout.model.effect import KINDS
+from backout.render.schemas import names, schema
+
+SCHEMA_FOLDER = "../../src/backout/render/schemas"
+
+KIND_WORDS = {
+    "file": ("absolute path", "type, mode, uid, gid; size and sha256 of a file; target of a link; extended attributes"),
+    "python-package": ("`PREFIX:NAME`, as in `/srv/shop/venv:setuptools`", "the version"),
+    "debian-package": ("`NAME`, or `NAME:ARCH` for a foreign architecture", "the version"),
+    "service": ("unit name, as in `nginx.service`", "enabled, active; what was asked of it, in order"),
+    "user": ("name", "the fields of passwd, never a password hash"),
+    "group": ("name", "the fields of group"),
+    "cron": ("file or user, and the line", "the line"),
+    "config": ("`PATH#dotted.key`", "the value, masked where it looks like a secret"),
+}
+
+KEY_WORDS = {
+    "environments": "tables: one for each environment",
+    "commands": "tables: one for each named command, for `backout run NAME`",
+    "hosts": 'list of texts, needed: `"local"` is this machine, and the only host that this release works on',
+    "become": '`"sudo"`: how to become root on the host. Read and checked; without effect on this machine',
+    "same_as": "the environment that this one should be like. Read and checked; nothing uses it yet",
+    "watch": "list of absolute paths that parity and drift look at. Read and checked; nothing uses it yet",
+    "services": "list of the environment's services. Read and checked; nothing uses it yet",
+    "network": '`"none"`, `"packages"` or `"host"`: what a rehearsal may reach. Default: `"packages"`',
+    "network_allow": "list of `host:port` that a rehearsal may reach besides",
+    "checks": "array of tables: what tells whether the application is healthy",
+    "name": "text, needed, unique in its environment",
+    "run": "text: a line for `sh -c`. A check is healthy when it exits 0",
+    "http": "address: the check is healthy when the answer is below 400",
+    "rehearsal": "table: how the application is started and asked in a rehearsal, for a check with `http`",
+    "within": "duration: how long it may take to become healthy. Default: 10 s",
+    "start": "text, needed: a line for `sh -c` that starts the application",
+    "ok_exit": "list of exit codes that mean success. Default: 0",
+    "expect": "list of selectors: what the command may touch; anything else refuses it",
+    "timeout": "duration, after which the command is ended. Default: none",
+}
+
+EXAMPLE = Found(
+    services=("shop.service",), virtualenvs=("/srv/shop/venv",), requirements=("/srv/shop/requirements.txt",)
+)
+
+
+def commands() -> str:
+    """Write every command with its options, as the parser knows them."""
+    parser = build()
+    verbs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    shared = {option for action in parser._actions for option in action.option_strings}
+    parts = ["## For every command\n", _table(parser, set())]
+    for name, verb in verbs.choices.items():
+        parts.append(f"## backout {name}\n\n{verb.description}\n\n```text\n{_usage(verb)}\n```\n")
+        parts.append(_table(verb, shared))
+    return "\n".join(parts)
+
+
+def _usage(verb: argparse.ArgumentParser) -> str:
+    verb.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=100)  # type: ignore[assignment]
+    return verb.format_usage().removeprefix("usage: ").strip()
+
+
+def _table(parser: argparse.ArgumentParser, without: set[str]) -> str:
+    shown = [action for action in parser._actions if action.dest not in ("help", "verb")]
+    rows = [_row(action) for action in shown if not without & set(action.option_strings)]
+    return "| option | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n" if rows else ""
+
+
+def _row(action: argparse.Action) -> str:
+    value = "" if action.nargs == 0 else f" {action.metavar or '|'.join(map(str, action.choices or ()))}".rstrip()
+    spelt = ", ".join(f"`{option}{value}`" for option in action.option_strings) or f"`{action.metavar or action.dest}`"
+    return f"| {_cell(spelt)} | {_cell(action.help or '')} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def exit_codes() -> str:
+    """Write every exit code, those of the error tree in the words of its docstrings."""
+    told = {
+        DONE: "Done.",
+        BACKED_OUT: "Applied, unhealthy, backed out, healthy again.",
+        **{code: " ".join(words) for code, words in _error_codes().items()},
+    }
+    rows = [f"| {code} | {_cell(told[code])} |" for code in sorted(told)]
+    return "| code | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def _error_codes() -> dict[int, list[str]]:
+    codes: dict[int, list[str]] = {}
+    for _, kind in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(kind, errors.BackoutError) and kind is not errors.BackoutError:
+            words = re.sub(r" \(\d+\)\.$", ".", (kind.__doc__ or "").splitlines()[0])
+            codes.setdefault(kind.exit_code, []).append(words)
+    return codes
+
+
+def kinds() -> str:
+    """Write what each kind of effect is about."""
+    rows = [f"| `{kind}` | {KIND_WORDS[kind][0]} | {KIND_WORDS[kind][1]} |" for kind in KINDS]
+    return "| kind | subject | before and after |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def noise() -> str:
+    """Write every noise rule, with its reason and what becomes of such a path."""
+    fates = {"promote": "applied", "append": "what was added is appended", "never": "left as it is"}
+    rows = []
+    for rule in rules():
+        paths = "<br>".join(f"`{path}`" for path in rule.paths)
+        rows.append(f"| `{rule.name}` | {_cell(rule.why)} | {paths} | {fates[rule.promotion]} |")
+    return "| rule | why | paths | in the apply |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def keys() -> str:
+    """Write every key of backout.toml, table by table."""
+    tables = {
+        "at the top": TOP_KEYS,
+        "in [environments.NAME]": ENVIRONMENT_KEYS,
+        "in [[environments.NAME.checks]]": CHECK_KEYS,
+        "in the rehearsal table of a check": REHEARSAL_KEYS,
+        "in [commands.NAME]": COMMAND_KEYS,
+    }
+    parts = []
+    for where, known in tables.items():
+        rows = [f"| `{key}` | {_cell(KEY_WORDS[key])} |" for key in known]
+        parts.append(f"## Keys {where}\n\n| key | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def template() -> str:
+    """Write the file that `init` makes on a host with one application."""
+    return f"```toml\n{render_template(EXAMPLE)}```\n"
+
+
+def documents() -> str:
+    """Write the fields of every document, from its JSON Schema."""
+    parts = []
+    for name in names():
+        known = schema(name)
+        file = f"{SCHEMA_FOLDER}/{name.replace('/', '-')}.json"
+        parts.append(f"## {name}\n\n{known['title']}. {{download}}`JSON Schema <{file}>`\n")
+        parts.append(_fields(known))
+        parts.extend(f"### {key} in {name}\n\n{_fields(inner)}" for key, inner in _inner(known))
+    return "\n".join(parts)
+
+
+def _inner(known: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for key, inner in known.get("$defs", {}).items():
+        if "properties" in inner:
+            yield key, inner
+
+
+def _fields(known: dict[str, Any]) -> str:
+    rows = []
+    for key, value in known["properties"].items():
+        rows.append(f"| `{key}` | {_cell(_type(value))} | {_cell(value.get('description', ''))} |")
+    return "| field | type | |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def _type(value: dict[str, Any]) -> str:
+    if "enum" in value or "const" in value:
+        return " or ".join(f"`{word}`" for word in value.get("enum", [value.get("const")]))
+    if "$ref" in value:
+        return str(value["$ref"]).rpartition("/")[2]
+    if either := value.get("anyOf") or value.get("oneOf"):
+        return " or ".join(_type(one) for one in either)
+    if "properties" in value:
+        return f"object of {', '.join(f'`{key}`' for key in value['properties'])}"
+    if value.get("type") == "array":
+        return f"list of {_type(value.get('items', {}))}"
+    types = value.get("type", "any")
+    return types if isinstance(types, str) else " or ".join(types)
+
+
+PARTS = {
+    "commands": commands,
+    "documents": documents,
+    "exit-codes": exit_codes,
+    "keys": keys,
+    "kinds": kinds,
+    "noise": noise,
+    "template": template,
+}
+
+
+def from_checkout(name: str) -> str:
+    """Give a page that lies at the top of the checkout, with its links as they are from here."""
+    text = (Path(__file__).parents[1] / name).read_text()
+    text = re.sub(r"\]\(docs/", "](", text)
+    return re.sub(r"\]\(([A-Z]+)\.md\)", lambda match: f"]({match[1].lower()}.md)", text)
+
+
+def expand(text: str) -> str:
+    """Put what is meant in the place of each `% generated: NAME` and `% from the checkout: FILE`."""
+    text = re.sub(r"(?m)^% from the checkout: (\S+)$", lambda match: from_checkout(match[1]), text)
+    return re.sub(r"(?m)^% generated: (\S+)$", lambda match: PARTS[match[1]](), text)
