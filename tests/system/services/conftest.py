@@ -15,7 +15,11 @@ from typing import NamedTuple
 import pytest
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[2] / "src"
+CHECKOUT, SHOWN = str(HERE.parents[2]), "/mnt/source"
+"""Where this checkout lies, and where each host sees it: it may lie below /tmp, which is another folder there."""
+VIEW = f"{SHOWN}/tests/system/services/view.sh"
+PYTHON = os.path.realpath(sys.executable)
+"""Not the virtual environment's, for the same reason."""
 SPACES = "--mount --pid --fork --kill-child --uts --ipc --net --cgroup"
 # Reaps what is left to it, as a PID 1 must, and else does nothing.
 IDLE = "import signal, time; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: time.sleep(60)"
@@ -48,9 +52,9 @@ class Host(NamedTuple):
 
     def python(self, text: str) -> str:
         """Run Python there, with this checkout's backout.host at hand, and give what it printed."""
-        prelude = f"import sys; sys.path.insert(0, {str(SOURCE)!r})\nfrom backout.host import services, shims, checks\n"
+        prelude = f"import sys; sys.path.insert(0, '{SHOWN}/src')\nfrom backout.host import services, shims, checks\n"
         prelude += "from backout.host.stage import Layer\nfrom backout.model.step import Service, undo\n"
-        return self.run(sys.executable, "-I", "-c", prelude + text).strip()
+        return self.run(PYTHON, "-I", "-c", prelude + text).strip()
 
     def write(self, path: str, content: str, mode: str = "644") -> None:
         """Write a file there."""
@@ -78,7 +82,7 @@ class View(NamedTuple):
     def run(self, command: str, code: int | None = 0) -> str:
         """Run a shell command in it."""
         fresh = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net")
-        return self.host.run(*fresh, "sh", str(HERE / "view.sh"), self.folder, "sh", "-c", command, code=code)
+        return self.host.run(*fresh, "sh", VIEW, self.folder, "sh", "-c", command, code=code)
 
     def requests(self) -> list[str]:
         """Give what was asked of the service manager so far, as `ACTION UNIT`."""
@@ -101,7 +105,8 @@ def boot(folder: Path, init: list[str]) -> Iterator[Host]:
     )
     group.mkdir()
     enter = f'echo $$ >{group}/cgroup.procs; exec unshare {SPACES} "$@"'
-    process = subprocess.Popen(["sh", "-c", enter, "sh", "sh", str(HERE / "host.sh"), str(folder), *init])
+    host = ("sh", str(HERE / "host.sh"), str(folder), CHECKOUT, *init)
+    process = subprocess.Popen(["sh", "-c", enter, "sh", *host])
     try:
         yield Host(_first_child(process, init[0]))
     finally:
@@ -151,7 +156,7 @@ def systemd_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def sysv_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host without systemd, in run level 2, in which nginx is started and cron is not."""
-    for host in boot(tmp_path_factory.mktemp("sysv-host"), [sys.executable, "-I", "-c", IDLE]):
+    for host in boot(tmp_path_factory.mktemp("sysv-host"), [PYTHON, "-I", "-c", IDLE]):
         host.run("rm", "/usr/sbin/runlevel")  # a link to systemctl, which a write would follow
         host.write("/usr/sbin/runlevel", "#!/bin/sh\necho N 2\n", "755")
         host.run("sh", "-c", "rm -f /etc/rc2.d/*nginx /etc/rc2.d/*cron")

@@ -1,14 +1,18 @@
 #!/bin/sh
-# A host of its own over this machine's files, for tests: host.sh FOLDER INIT... in fresh namespaces; INIT becomes PID 1.
+# A host of its own over this machine's files, for tests: host.sh FOLDER SOURCE INIT... in fresh namespaces; INIT becomes
+# PID 1. SOURCE is to be seen there at /mnt/source.
 # Nothing of it outlives PID 1 and the mount namespace.
 set -e
 folder=$1
-shift
+source=$2
+shift 2
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$folder"
 mkdir "$folder/upper" "$folder/work" "$folder/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" "$folder/root"
 cd "$folder/root"
+mkdir mnt/source
+mount --bind "$source" mnt/source
 mount -t proc proc proc
 mount --bind proc/sys proc/sys && mount -o remount,ro,bind proc/sys
 mount -t sysfs -o ro sysfs sys
