@@ -16,12 +16,14 @@ from typing import Any, NamedTuple, Optional
 
 from backout.errors import ConflictError
 from backout.host import libc
-from backout.host.inplace import set_metadata, write_in_place
+from backout.host.inplace import copy_durably, set_metadata, write_in_place
 from backout.host.tree import Name, Parents, below, state_of
 from backout.model.state import State
 from backout.model.step import Meta, Service, Step, Switch, Write
 
 Manifest = Mapping[bytes, Optional[State]]
+FOUND = b".found-by-recovery"
+"""Ends the name of what a recovery found where it wrote, and could not tell whose it was."""
 
 
 class Seen(NamedTuple):
@@ -60,6 +62,10 @@ class Executor:
         self._live, self._staged = Parents(), Parents()
         self._seen: dict[bytes, Seen | None] = {}
         self._written: dict[int, Seen] = {}
+        self.begun: list[Step] = []
+        """The steps that may have changed something, in the order in which they were begun."""
+        self.saved: list[bytes] = []
+        """Copies of what was found at paths that are written in place, and was neither as before nor as wanted."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -120,14 +126,19 @@ class Executor:
     def perform(self, step: Step) -> None:
         """Do one file step. ConflictError when the path moved on at the last moment.
 
-        The path is then as it was found.
+        The path is then as it was found, or as somebody left it since; the step does not count as begun.
         """
-        if isinstance(step, Switch):
-            self._switch(step)
-        elif isinstance(step, Write):
-            self._write(step)
-        elif isinstance(step, Meta):
-            set_metadata(self._live.name(step.path), step.want)
+        self.begun.append(step)
+        try:
+            if isinstance(step, Switch):
+                self._switch(step)
+            elif isinstance(step, Write):
+                self._write(step)
+            elif isinstance(step, Meta):
+                set_metadata(self._live.name(step.path), step.want)
+        except ConflictError:
+            self.begun.pop()
+            raise
 
     def _write(self, step: Write) -> None:
         name = self._live.name(step.path)
@@ -171,11 +182,24 @@ class Executor:
         if isinstance(step, Switch):
             return self._revert_switch(step)
         if isinstance(step, Write):
-            if self._staged.name(step.before_copy).lstat() is not None:
-                write_in_place(self._live.name(step.path), self._staged.name(step.before_copy), step.expect)
+            self._revert_write(step)
         elif isinstance(step, Meta):
             set_metadata(self._live.name(step.path), step.expect)
         return None
+
+    def _revert_write(self, step: Write) -> None:
+        """Write what was there before. What is neither that nor ours whole is saved beside it first (traps C5).
+
+        It is a half of ours, or somebody's edit: nobody can tell.
+        """
+        live, before = self._live.name(step.path), self._staged.name(step.before_copy)
+        if before.lstat() is None:
+            return
+        now = state_of(live)
+        if now is not None and now.sha256 not in (step.expect.sha256, step.want.sha256):
+            copy_durably(live, before._replace(name=before.name + FOUND))
+            self.saved.append(step.before_copy + FOUND)
+        write_in_place(live, before, step.expect)
 
     def _revert_switch(self, step: Switch) -> Conflict | None:
         live, staged = self._live.name(step.path), self._staged.name(step.staged)

@@ -88,7 +88,7 @@ class Transactions:
             _barrier(order.plan.folders)
             self._ledger.append(order.change, APPLIED, {"barrier_ns": probe(self._ledger.state)})
         except (OSError, BackoutError) as error:
-            self._take_back(order.change, order.plan, executor)
+            self._take_back(order.change, order.plan, executor, executor.begun)
             if isinstance(error, BackoutError):
                 error.state = "Everything is as it was before."
                 raise
@@ -116,20 +116,20 @@ class Transactions:
                     failures.append(error.what)
         return failures
 
-    def _take_back(self, change: str, plan: Plan, executor: Executor) -> None:
+    def _take_back(self, change: str, plan: Plan, executor: Executor, begun: Sequence[Step]) -> None:
         """Revert what was done of a plan, told by the observed inodes; then its services; then say so in the ledger.
 
-        Nothing is done to services that no step can have touched yet: those that follow an apply are not begun before
-        it.
+        `begun` are the steps that may have been done. Nothing is done to services that no step can have touched yet:
+        those that follow an apply are not begun before it.
         """
-        conflicts = [conflict for step in reversed(plan.steps) for conflict in [executor.revert(step)] if conflict]
+        conflicts = revert_all(begun, executor)
         set_times((times.path, times.before_ns) for times in plan.times)
         _barrier(plan.folders)
         stopped = [undo(step) for step in plan.steps if isinstance(step, Service) and goes_first(step)]
         failures = [*self._restore_services(Plan(steps=tuple(stopped)), first=False)]
         if conflicts:
             raise unresolved(change, conflicts)
-        self._ledger.append(change, UNDONE, {})
+        self._ledger.append(change, UNDONE, found_body(executor))
         _stop_at_failures(failures)
 
     def keep(self, change: str, body: dict[str, Any]) -> None:
@@ -137,7 +137,11 @@ class Transactions:
         self._ledger.append(change, KEPT, body)
 
     def back_out(self, change: Change) -> None:
-        """Take back a change that is applied and not kept, files and services. ConflictError leaves it applied."""
+        """Take back a change that is applied and not kept, files and services.
+
+        Where a path was edited since, nothing is taken back: the change is kept, whole as it is, and a person decides
+        about the edit (NeedsPersonError).
+        """
         archive = Archive(self._ledger.state, change.id)
         reverse = undo_plan(archive.plan(change.body.get("plan")))
         executor = Executor(change.body.get("barrier_ns", 0), manifest(archive.raw(), after=True), is_noise)
@@ -145,16 +149,33 @@ class Transactions:
             reverse = without_moved_noise(reverse, executor)
             stop_at_conflicts(executor.verify(reverse.steps) + busy(reverse.steps))
             self._ledger.append(change.id, UNDOING, {})
-            failures = self._restore_services(reverse, first=True)
-            for step in reverse.steps:
-                executor.perform(step)
-            set_times((times.path, times.after_ns) for times in reverse.times)
-            _barrier(reverse.folders)
-            failures += self._restore_services(reverse, first=False)
-            self._ledger.append(change.id, UNDONE, {})
+            failures = self._reverse(change, reverse, executor)
+        except ConflictError as error:
+            self.keep(change.id, {"stuck": error.what})
+            raise stuck(change.id, error) from error
         finally:
             executor.close()
         _stop_at_failures(failures)
+
+    def _reverse(self, change: Change, reverse: Plan, executor: Executor) -> list[str]:
+        """Switch everything back, or leave all of the change applied; gives the services that would not come."""
+        failures = self._restore_services(reverse, first=True)
+        try:
+            for step in reverse.steps:
+                executor.perform(step)
+        except ConflictError:
+            conflicts = revert_all(executor.begun, executor)
+            _barrier(reverse.folders)
+            if conflicts:
+                raise unresolved(change.id, conflicts) from None
+            self._ledger.append(change.id, APPLIED, {"barrier_ns": probe(self._ledger.state), **found_body(executor)})
+            self._services_follow(change)
+            raise
+        set_times((times.path, times.after_ns) for times in reverse.times)
+        _barrier(reverse.folders)
+        failures += self._restore_services(reverse, first=False)
+        self._ledger.append(change.id, UNDONE, {})
+        return failures
 
     def recover(self, check: Callable[[Change], bool]) -> Iterator[tuple[Change, str]]:
         """Bring every unfinished change to all-old or all-new; give each with what became of it.
@@ -187,7 +208,7 @@ class Transactions:
         executor = Executor(0, {})
         try:
             failures = self._restore_services(reverse, first=True) if undoing else []
-            self._take_back(change.id, plan, executor)
+            self._take_back(change.id, plan, executor, plan.steps)
             failures += self._restore_services(reverse, first=False) if undoing else []
         finally:
             executor.close()
@@ -231,6 +252,26 @@ def stop_at_conflicts(conflicts: Sequence[Conflict], diffs: Sequence[str] = ()) 
             for c, diff in zip(conflicts, [*diffs, *[""] * len(conflicts)])
         )
         raise error
+
+
+def revert_all(begun: Sequence[Step], executor: Executor) -> list[Conflict]:
+    """Bring back every path of these steps, the last one first; gives those that would not."""
+    reverted = [executor.revert(step) for step in reversed(begun)]
+    return [conflict for conflict in reverted if conflict is not None]
+
+
+def found_body(executor: Executor) -> dict[str, Any]:
+    """Say for the record where lies what was found at paths that are written in place, and was nobody's known."""
+    return {"found": [os.fsdecode(path) for path in executor.saved]} if executor.saved else {}
+
+
+def stuck(change: str, conflict: ConflictError) -> NeedsPersonError:
+    """Say that a change could not be backed out because somebody edited what it left."""
+    return NeedsPersonError(
+        f"Change {change} could not be backed out. {conflict.what}",
+        state="It stands, whole, as it was applied; nothing of it was taken back, and the edits are as they are.",
+        next=f"backout back {change} --keep-edits, or --discard-edits",
+    )
 
 
 def unresolved(change: str, conflicts: Sequence[Conflict]) -> NeedsPersonError:
