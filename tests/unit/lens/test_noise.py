@@ -50,6 +50,7 @@ def rule(path: str, before: State | None, after: State | None) -> str | None:
         ("/var/cache/fontconfig/x", None, A, "desktop-indexes"),
         ("/home/ana/.cache/pip/http/x", None, A, "user-caches"),
         ("/var/cache/puppet/state/last_run_report.yaml", None, A, "configuration-runs"),
+        ("/var/lib/puppet/ssl/private_keys", None, DIR, "configuration-folders"),
         ("/var/lib/systemd/random-seed", A, LONGER, "random-seeds"),
     ],
 )
@@ -78,6 +79,8 @@ def test_a_rule_folds_away_what_it_names(path: str, before: State, after: State,
         ("/etc/passwd", A, LONGER),
         ("/var/lib/dpkg/status", A, LONGER),
         ("/srv/var/log/x", None, A),
+        ("/var/lib/puppet/ssl/private_keys/web1.pem", None, A),
+        ("/var/lib/puppet/ssl/certs", DIR, None),
     ],
 )
 def test_what_a_person_would_want_to_see_is_never_noise(path: str, before: State, after: State) -> None:
