@@ -133,6 +133,24 @@ def test_the_view_names_the_devices_of_the_host(backout: Backout) -> None:
     assert backout("rehearse", "--network", "none", "--", *names).stdout.splitlines()[0] == said(*names)
 
 
+def test_questions_about_services_are_answered_as_on_the_host(backout: Backout) -> None:
+    """Traps A9: the host is asked at the first question only, so several at once must all get its answer."""
+    ask = "service cron status >/dev/null 2>&1; echo cron $?"
+    outside = subprocess.run(["sh", "-c", ask], capture_output=True, text=True, check=True).stdout
+    done = backout("rehearse", "--network", "none", "--", f"for one in 1 2 3 4; do ({ask}) & done; wait")
+    assert [line + "\n" for line in done.stdout.splitlines() if line.startswith("cron ")] == [outside] * 4
+
+
+def test_a_check_may_ask_about_services_in_a_rehearsal(backout: Backout) -> None:
+    """It runs in a view of its own, which must be answered, too: else it would wait until its time is over."""
+    (backout.folder / "backout.toml").write_text(
+        '[environments.here]\nhosts = ["local"]\n[[environments.here.checks]]\nname = "asks"\n'
+        'run = "service cron status || true"\nwithin = "30s"\n'
+    )
+    document, code = backout.json("rehearse", "--network", "none", "--", "true")
+    assert (code, [check["result"] for check in document["checks"]]) == (0, ["healthy", "healthy"])
+
+
 def effects(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Give the effects by kind and subject."""
     return {f"{effect['kind']}:{effect['subject']}": effect for effect in document["effects"]}

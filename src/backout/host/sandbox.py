@@ -12,6 +12,7 @@ import socket
 import stat as st
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from backout.errors import BackoutError, FailedError, NotPossibleError, from_document
@@ -44,6 +45,9 @@ class Prepared(Protocol):
     @property
     def requests(self) -> bytes:
         """Name the host file to be written as /dev/.backout/requests."""
+
+    def answering(self) -> AbstractContextManager[None]:
+        """Answer what the stand-ins ask meanwhile."""
 
 
 class _Parts(NamedTuple):
@@ -234,7 +238,8 @@ class Sandbox:
         limits = Limits([layer.folder for layer in self.layers], timeout_s)
         session = Session(self._keeper.channel, on_output, limits.check)
         try:
-            answer = session.run({"run": order}, stdin, terminal=terminal)
+            with self._answering():
+                answer = session.run({"run": order}, stdin, terminal=terminal)
         except BaseException:
             self._end_view()
             raise
@@ -243,6 +248,9 @@ class Sandbox:
         self._name_the_left(answer["left"])
         status = answer["status"]
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+
+    def _answering(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._shims is None else self._shims.answering()
 
     def _name_the_left(self, left: list[str]) -> None:
         if left:
@@ -275,7 +283,7 @@ class Sandbox:
             result, theirs = os.pipe2(os.O_CLOEXEC)
             keeper.channel.send({"call": True}, [theirs])
             os.close(theirs)
-            with open(result, "rb") as file:
+            with open(result, "rb") as file, self._answering():
                 collected.append(file.read())
         finally:
             keeper.end()

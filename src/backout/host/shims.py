@@ -14,8 +14,10 @@ import pkgutil
 import re
 import shutil
 import stat as st
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Callable, NamedTuple
 
 from backout.host import services
 from backout.host.stage import Layer
@@ -57,27 +59,88 @@ class Shims(NamedTuple):
     requests: bytes
     diverted: Mapping[bytes, bytes] = {}
 
+    def fill(self) -> None:
+        """Write down what the host's services do now, once."""
+        units = self.real.get(b"units")
+        if units is not None and not os.path.getsize(units):
+            with open(units, "wb") as file:
+                file.write(services.snapshot() or b"\n")
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Let the stand-ins be answered meanwhile. The host's services are asked at the first question, not before.
+
+        To ask them all takes longer than most rehearsals, of which few ask. Fork before, not within: it is a thread.
+        """
+        bell = self.real.get(b"bell")
+        if bell is None:
+            yield
+            return
+        answerer = _Answerer(self.fill, bell)
+        answerer.start()
+        try:
+            yield
+        finally:
+            answerer.stop()
+
+
+class _Answerer(threading.Thread):
+    """Waits until a stand-in opens the bell, a FIFO (fifo(7)); makes the answer, and then lets it go on."""
+
+    def __init__(self, fill: Callable[[], None], bell: bytes) -> None:
+        super().__init__(name="service-states", daemon=True)
+        self._fill, self._bell = fill, bell
+        self._over = False
+        self._failed: OSError | None = None
+
+    def run(self) -> None:
+        """Answer until it is over; a failure must not keep whoever waits waiting."""
+        while True:
+            descriptor = os.open(self._bell, os.O_WRONLY | os.O_CLOEXEC)  # waits for a reader
+            try:
+                if self._over:
+                    return
+                self._fill()
+                os.write(descriptor, b"\n")
+            except BrokenPipeError:
+                pass  # killed while it waited
+            except OSError as error:
+                self._failed = error
+            finally:
+                os.close(descriptor)
+
+    def stop(self) -> None:
+        """End it; raises what kept it from answering."""
+        self._over = True
+        descriptor = os.open(self._bell, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.join()
+        os.close(descriptor)
+        if self._failed is not None:
+            raise self._failed
+
 
 def build(folder: bytes) -> Shims:
-    """Prepare in `folder`, which must not exist yet, the layer, the requests file and the host's service states.
+    """Prepare in `folder`, which must not exist yet, the layer, the requests file, and the one for service states.
 
     Without root there is nothing to stand in for (a user's request to the system's service manager is denied, here and
     live), so the layer is empty. OSError names what could not be read or written.
     """
     os.mkdir(folder, 0o755)
-    layer, requests, units = folder + b"/layer", folder + b"/requests", folder + b"/units"
+    layer, requests = folder + b"/layer", folder + b"/requests"
     os.mkdir(layer)
     _write(requests, b"")
-    _write(units, services.snapshot())
-    shims = Shims(layer, {b"units": units}, requests)
     if os.geteuid() != 0:
-        return shims
+        return Shims(layer, {}, requests)
+    units, bell = folder + b"/units", folder + b"/bell"
+    _write(units, b"")
+    os.mkfifo(bell)
+    os.chmod(bell, 0o644)
     _like(b"/", layer)
     tools = _tools()
     taken = _diverted_already(_content(_DIVERSIONS))
     diverted = {tool: tool + _SUFFIX for tool in tools if not taken.intersection(_spellings(tool))}
     _populate(layer, tools, diverted)
-    real = {b"units": units, **{os.path.basename(tool): tool for tool in tools}}
+    real = {b"units": units, b"bell": bell, **{os.path.basename(tool): tool for tool in tools}}
     if b"systemctl" in real:
         real[b"runlevel"] = real[b"systemctl"]
     return Shims(layer, real, requests, diverted)

@@ -6,6 +6,7 @@
 box=/dev/.backout
 requests=$box/requests
 units=$box/real/units
+bell=$box/real/bell
 self=${0##*/}
 real=$box/real/$self
 
@@ -17,6 +18,9 @@ record() { printf '%s %s\n' "$1" "$2" >>"$requests"; }
 # answer state|show|list|names: what is known of $unit, or of every unit. The units file holds what `systemctl show`
 # prints, the manager's own block first; requests made since decide over the recorded state.
 answer() {
+	# The first question of a rehearsal is waited for: only then are the services of the host asked.
+	# shellcheck disable=SC2034  # what comes is no word but the end of the waiting
+	[ -s "$units" ] || [ ! -p "$bell" ] || read -r rung <"$bell"
 	awk -v want="$1" -v unit="$unit" -v props="$props" -v bare="$bare" -v all="$all" -v types="$types" \
 		-v states="$states" -v names="$names" -v load="$load" -v file="$file" -v enabled="$enabled" '
 	function has(list, word) { return index("," list ",", "," word ",") > 0 }

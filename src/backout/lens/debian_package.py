@@ -48,6 +48,8 @@ class _Tables(NamedTuple):
 
 def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
     """Give one effect a package whose stanza in the status file, or whose mark of being automatic, is different."""
+    if dpkg.STATUS not in raw and dpkg.EXTENDED not in raw:
+        return Claims()
     native = dpkg.native_architecture(view.before(dpkg.STATUS) or view.after(dpkg.STATUS) or b"")
     shared = _shared(raw, view, native)
     packages = _packages(shared, raw, view)

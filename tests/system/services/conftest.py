@@ -66,7 +66,7 @@ class Host(NamedTuple):
         if debs is not None:
             shutil.copytree(debs, f"/proc/{self.pid}/root{folder}/debs")
         self.python(
-            f"made = shims.build(b'{folder}/shims')\n"
+            f"made = shims.build(b'{folder}/shims')\nmade.fill()\n"
             f"open('{folder}/real', 'wb').write(b''.join(n + b' ' + p + b'\\n' for n, p in made.real.items()))\n"
             f"open('{folder}/made', 'w').write(repr(tuple(made)))"
         )
