@@ -29,7 +29,7 @@ def noop(place: Place) -> Contest:
         Contender("python3 -I -S -c pass, twice", lambda: _python(place, "-I", "-S", times=2)),
     ]
     note = (
-        "backout starts two interpreters (command line, host half) and asks the service manager what runs. "
+        "backout is one interpreter that forks (command line, host half) and imports most of the time. "
         "`try -n` runs the command in an overlay of every top-level directory and keeps the result; "
         "it has no own network, no record and no meaning of effects."
     )

@@ -166,7 +166,7 @@ def test_a_conversation_of_wire_1_is_understood() -> None:
     """What was recorded of a host half is spoken once more to the controller: replies, events and errors."""
     said: list[tuple[str, str, bytes]] = []
     command = ["sh", "-c", 'cat "$1"; cat >/dev/null', "sh", str(SAMPLES / "wire-1.answers")]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process: Any = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     answers: list[Any] = []
     with Link(process, lambda *event: said.append(event)) as link:
         *requests, unknown = [json.loads(line) for line in (SAMPLES / "wire-1.requests").read_text().splitlines()]

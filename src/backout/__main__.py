@@ -2,4 +2,4 @@
 
 from backout.cli import main
 
-raise SystemExit(main())
+main()

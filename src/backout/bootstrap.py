@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from backout.errors import NotPossibleError
-from backout.link.local import connect
-from backout.link.wire import Events, Link
-from backout.store.journal import Journal
-from backout.store.opening import journal_path
-from backout.store.sqlite import SqliteJournal
+if TYPE_CHECKING:  # each function imports what it picks: the host half is begun before all else is imported
+    from backout.link.local import Child
+    from backout.link.wire import Events, Link
+    from backout.store.journal import Journal
 
 
-def link_to(host: str, events: Events, stdin: int | None = None) -> Link:
-    """Reach a host; this release knows this machine alone."""
+def begin(stdin: int | None = None) -> Child:
+    """Let this machine's host half come up while the caller goes on; `stdin` is what a command may read from."""
+    from backout.link import local
+
+    return local.begin(stdin)
+
+
+def link_to(host: str, events: Events, begun: Child) -> Link:
+    """Reach a host; this release knows this machine alone, whose host half has `begun`."""
+    from backout.errors import NotPossibleError
+    from backout.link import local
+
     if host != "local":
         raise NotPossibleError(f"{host}: this release works on this machine alone.", next='Give hosts = ["local"].')
-    return connect(events, stdin)
+    return local.connect(begun, events)
 
 
 def journal(environ: Mapping[str, str] = os.environ) -> Journal:
     """Open the journal of this user."""
+    from backout.store.opening import journal_path
+    from backout.store.sqlite import SqliteJournal
+
     return SqliteJournal(journal_path(environ))
 
 
 def new_change_id(now: Callable[[], float] = time.time) -> str:
     """Name a change: its UTC date and time, and three letters against a twin; sorts by age, fits in a sentence."""
+    import random
+
     letters = "".join(random.choice("bcdfghjkmnpqrstvwxz") for _ in range(3))  # noqa: S311 - a name, not a secret
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(now())) + letters

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import NoReturn
 
 from backout.errors import BackoutError, InterruptedError
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> NoReturn:
+    """Run the command line of this process, and end the process with its exit code."""
+    _speak_utf8()
+    _end_in_one_way()
+    code = run(sys.argv[1:])
+    with contextlib.suppress(OSError):  # a reader that went away; what it was told so far it has
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)  # taking the interpreter apart in good order would cost a tenth of a short command
+
+
+def run(words: Sequence[str]) -> int:
     """Run one command line; gives the exit code. Errors are told, never shown as tracebacks."""
     from backout.cli.parser import parse
 
-    if argv is None:
-        _speak_utf8()
-        _end_in_one_way()
-    words = list(sys.argv[1:] if argv is None else argv)
-    options = None
     try:
-        options = parse(words)
-        return _call(options)
+        return _call(parse(words))
     except BackoutError as error:
-        return _tell(error, as_json="--json" in words[: words.index("--")] if "--" in words else "--json" in words)
+        own = words[: words.index("--")] if "--" in words else words
+        return _tell(error, as_json="--json" in own)
     except KeyboardInterrupt:
         return _tell(
             InterruptedError("Interrupted.", state="This host is as it was before."), as_json="--json" in words
@@ -43,6 +51,12 @@ def _end_in_one_way() -> None:
 
 
 def _call(options: Namespace) -> int:
+    if options.on_host and sys.platform == "linux":
+        from backout import bootstrap
+
+        # Before the imports of the command itself: both take about as long, and now they do so at the same time.
+        options.stdin = os.dup(0) if getattr(options, "interactive", False) else None
+        options.begun = bootstrap.begin(options.stdin)
     code = int(options.call(options))
     sys.stdout.flush()  # here, where a reader that went away is no surprise yet
     return code

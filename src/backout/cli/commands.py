@@ -35,16 +35,14 @@ def _require_linux() -> None:
 
 
 @contextlib.contextmanager
-def _session(
-    options: Namespace, environment: Environment | None = None, stdin: int | None = None
-) -> Iterator[tuple[Session, Console]]:
+def _session(options: Namespace, environment: Environment | None = None) -> Iterator[tuple[Session, Console]]:
     """Open the host and the journal for the time of one command."""
     _require_linux()
     console = Console(options)
     journal = bootstrap.journal()
     host = "local" if environment is None else environment.hosts[0] if environment.hosts else "local"
     try:
-        with bootstrap.link_to(host, console.event, stdin) as link:
+        with bootstrap.link_to(host, console.event, options.begun) as link:
             session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id)
             session.learn()
             _warn_of_unfinished(options, session)
@@ -92,14 +90,9 @@ def _wanted(options: Namespace, environment: Environment | None, named: Command 
         accept=options.accept,
         yes=getattr(options, "yes", False),
         after=getattr(options, "after", None),
-        stdin=0 if options.interactive else None,
+        stdin=options.stdin,
         terminal=options.interactive,
     )
-
-
-def _passed_stdin(options: Namespace) -> int | None:
-    """Give a copy of standard input that the rehearsed command may read from."""
-    return os.dup(0) if options.interactive else None
 
 
 def rehearse(options: Namespace) -> int:
@@ -107,9 +100,8 @@ def rehearse(options: Namespace) -> int:
     if not options.command:
         raise UsageError("There is no command to rehearse.", next="backout rehearse -- CMD…")
     environment = _environment(options, load(options.config))
-    stdin = _passed_stdin(options)
-    with _session(options, environment, stdin) as (session, console):
-        wanted = _wanted(options, environment, None)._replace(stdin=stdin)
+    with _session(options, environment) as (session, console):
+        wanted = _wanted(options, environment, None)
         document, code = measure_only(session, wanted)
         console.show(document)
     return code
@@ -123,9 +115,8 @@ def run(options: Namespace) -> int:
     config = load(options.config)
     environment = _environment(options, config)
     named = config.command(options.name) if options.name else None
-    stdin = _passed_stdin(options)
-    with _session(options, environment, stdin) as (session, console):
-        wanted = _wanted(options, environment, named)._replace(stdin=stdin)
+    with _session(options, environment) as (session, console):
+        wanted = _wanted(options, environment, named)
         with _told_once(console):
             document, code = redo(session, options.change, wanted) if options.change else apply(session, wanted)
         console.show(document)

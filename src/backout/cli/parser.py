@@ -75,7 +75,7 @@ def _global_options(*, default: bool = False) -> _Parser:
 
 def _verb(verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    verb.set_defaults(call=_lazily(name))
+    verb.set_defaults(call=_lazily(name), on_host=name not in ("init", "drill"))
     return verb
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shlex
 import sys
+import threading
 from argparse import Namespace
 from typing import Any
 
@@ -55,6 +57,9 @@ class Console:
         )
         self._live = sys.stderr.isatty() and not self._silent
         self._asked = False
+        if options.verb in ("rehearse", "run", "edit") and not options.json:
+            # What draws takes a while to import; the host is at work meanwhile.
+            threading.Thread(target=importlib.import_module, args=("backout.render.report",)).start()
         self.shown = False
         """Whether the report of what happened, with its verdict, was given."""
 

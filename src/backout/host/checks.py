@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import tempfile
@@ -122,7 +121,7 @@ _Start = Callable[[str], _Process]
 @contextmanager
 def _processes(env: Mapping[str, str]) -> Iterator[_Start]:
     """Give a function that starts shell commands; all that they started is ended in the end, also on Ctrl-C."""
-    mark = secrets.token_hex(16)
+    mark = os.urandom(16).hex()
     marked = {**env, _MARK: mark}
     started: list[_Process] = []
 

@@ -10,7 +10,6 @@ import os
 import select
 import signal
 import termios
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -178,6 +177,8 @@ def _outcome(function: Callable[[], Any] | None) -> dict[str, Any]:
     except BackoutError as error:
         return {"error": error.document()}
     except BaseException:  # noqa: BLE001 - it is raised again in the parent, which cannot see it otherwise
+        import traceback
+
         return {"bug": traceback.format_exc()}
 
 

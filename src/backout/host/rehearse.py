@@ -12,7 +12,6 @@ from typing import Any, Callable, NamedTuple
 from backout.host import foreign, indexes, services, shims
 from backout.host import network as networks
 from backout.host.archive import drop_stages
-from backout.host.checks import judge_control, run_checks
 from backout.host.egress import limits_from, parse_destination, proxy_environment, upstream_of
 from backout.host.layerview import LayerView
 from backout.host.plan import Plan, plan
@@ -195,6 +194,8 @@ def _checks(sandbox: Sandbox, request: Request) -> list[CheckResult]:
     """
     if not request.checks:
         return []
+    from backout.host.checks import judge_control
+
     with_change = _checked(sandbox, request, request.checks, with_change=True)
     suspects = [
         check for check in request.checks if any(r.name == check.name and r.result == UNHEALTHY for r in with_change)
@@ -205,6 +206,8 @@ def _checks(sandbox: Sandbox, request: Request) -> list[CheckResult]:
 
 
 def _checked(sandbox: Sandbox, request: Request, checks: Sequence[Check], *, with_change: bool) -> list[CheckResult]:
+    from backout.host.checks import run_checks
+
     def inside() -> list[tuple[Any, ...]]:
         return [tuple(result) for result in run_checks(list(checks), REHEARSAL, request.environ)]
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import stat as st
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
@@ -338,6 +337,8 @@ def _set_up(channel: Channel, recipe: Recipe, host: Any, *, listen: bool) -> Non
         channel.send({"error": failed.document()})
         os._exit(1)
     except Exception:
+        import traceback
+
         channel.send({"bug": traceback.format_exc()})  # for the parent to raise: nobody sees this process' stderr
         raise
     channel.send({"limits": limits}, descriptors)

@@ -10,14 +10,11 @@ import base64
 import json
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from typing import Any, BinaryIO, Callable
 
 from backout import __version__
 from backout.errors import BackoutError, ConflictError, FailedError, InterruptedError, UsageError
-from backout.host import checks as checking
 from backout.host import libc
 from backout.host.archive import Archive
 from backout.host.gc import collect
@@ -122,10 +119,15 @@ class Host:
 
     def check(self, checks: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
         """Run checks live."""
+        from backout.host import checks as checking
+
         return [r._asdict() for r in checking.run_checks([check_from(c) for c in checks], where, dict(os.environ))]
 
     def after(self, change: str, command: str) -> int:
         """Run the command that cannot be rehearsed, live; gives its exit code. Its output follows when it has ended."""
+        import subprocess
+        import tempfile
+
         self._progress(f"after {change}: {command}")
         with tempfile.TemporaryFile() as said:  # not a pipe: what it leaves running may hold that open for ever
             process = subprocess.Popen(
@@ -155,6 +157,8 @@ class Host:
         return self._locked(recovering) if unfinished(self._transactions.changes()) else []
 
     def _healthy(self, change: Change) -> bool:
+        from backout.host import checks as checking
+
         checks: list[Check] = [check_from(check) for check in change.body.get("checks", ())]
         before = [CheckResult(r["name"], BEFORE, r["result"]) for r in change.body.get("before", ())]
         after = checking.run_checks(checks, AFTER, dict(os.environ))
@@ -260,9 +264,9 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         answers.write(json.dumps(message).encode() + b"\n")
         answers.flush()
 
-    say({"sentinel": SENTINEL})
-    host = Host(say)
     try:
+        say({"sentinel": SENTINEL})
+        host = Host(say)
         for line in iter(requests.readline, b""):
             say(answer(host, line))
     except (BrokenPipeError, KeyboardInterrupt):
@@ -274,7 +278,8 @@ def main() -> None:
 
     When whoever asks is killed, what is rehearsed ends, too; an apply is finished, and recovered by the next command.
     """
+    sys.dont_write_bytecode = True  # what is imported later may be imported inside a view
     libc.call("prctl", _PR_SET_PDEATHSIG, signal.SIGINT)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, answers)
+    serve(open(0, "rb", closefd=False), answers)  # noqa: SIM115 - for the life of the process

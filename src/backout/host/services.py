@@ -9,10 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from backout.errors import FailedError
@@ -108,6 +105,8 @@ def states(units: Iterable[str]) -> dict[str, ServiceState]:
         return {unit: ServiceState() for unit in wanted}
     if kind == SYSTEMD:
         return {unit: _systemd_state(_properties(unit)) for unit in wanted}
+    from concurrent.futures import ThreadPoolExecutor  # with logging, a sixth of what a rehearsal would import
+
     with ThreadPoolExecutor(8) as pool:
         return dict(zip(wanted, pool.map(_sysv_state, wanted)))
 
@@ -265,6 +264,9 @@ def _call(argv: Sequence[str], within_s: float = _ASK_S) -> _Said:
 
     In a session of its own: Ctrl-C reaches us alone, and never half of a restart.
     """
+    import subprocess
+    import tempfile
+
     environ = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     with tempfile.TemporaryFile() as output:
         try:

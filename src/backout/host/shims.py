@@ -10,14 +10,14 @@ Without systemd, an init script that is run by its own path (as Puppet does) is 
 from __future__ import annotations
 
 import os
-import pkgutil
 import re
 import shutil
 import stat as st
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from backout.host import services
 from backout.host.stage import Layer
@@ -182,7 +182,9 @@ def read_requests(path: bytes) -> tuple[ServiceRequest, ...]:
 
 def _text() -> bytes:
     """Read the stand-ins' text, which lies beside this module, in a zipapp too."""
-    return pkgutil.get_data("backout.host", "shims.sh") or b""
+    ours: Any = sys.modules[__name__].__spec__  # what pkgutil.get_data asks, without its imports
+    content: bytes = ours.loader.get_data(os.path.join(os.path.dirname(__file__), "shims.sh"))
+    return content
 
 
 def _tools() -> list[bytes]:

@@ -300,6 +300,8 @@ def busy(steps: Sequence[Step]) -> list[Conflict]:
             except OSError:
                 continue
             inodes[status.st_dev, status.st_ino] = step.path
+    if not inodes:
+        return []
     return [
         Conflict(inodes[inode], f"process {pid} ({name}) has it open for writing")
         for inode, pid, name in writers(inodes)

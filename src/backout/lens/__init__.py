@@ -44,6 +44,8 @@ def explain(raw: Mapping[bytes, RawEffect], view: View) -> Meaning:
     A path that a lens explains is never noise; a path that is neither stays a `file` effect, with a diff where it is
     text.
     """
+    if not raw and not view.requests:
+        return Meaning((), ())
     left: dict[bytes, RawEffect] = dict(raw)
     effects: list[Effect] = []
     for lens in lenses():

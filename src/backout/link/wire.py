@@ -6,10 +6,9 @@ import base64
 import contextlib
 import json
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from backout.errors import ConflictError, FailedError, NotPossibleError, from_document
 
@@ -23,6 +22,24 @@ Events = Callable[[str, str, bytes], None]
 """Called with (kind, text, data): ("output", stream, bytes) or ("progress", text, b"")."""
 
 
+class Process(Protocol):
+    """A host half with pipes for its standard input and output, as `subprocess.Popen` is one."""
+
+    @property
+    def stdin(self) -> BinaryIO:
+        """Where requests are written."""
+
+    @property
+    def stdout(self) -> BinaryIO:
+        """Where answers are read."""
+
+    def wait(self) -> int:
+        """Wait for its end; give its exit code."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal."""
+
+
 def _no_events(kind: str, text: str, data: bytes) -> None:
     """Drop an event."""
 
@@ -30,13 +47,8 @@ def _no_events(kind: str, text: str, data: bytes) -> None:
 class Link:
     """Speaks to one host half. Not for two threads at a time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], events: Events = _no_events) -> None:
-        """Wait for the host half's first word; what a login shell prints before it is skipped.
-
-        The process must have been started with pipes for its standard input and output.
-        """
-        if process.stdin is None or process.stdout is None:
-            raise ValueError("the host half needs pipes")
+    def __init__(self, process: Process, events: Events = _no_events) -> None:
+        """Wait for the host half's first word; what a login shell prints before it is skipped."""
         self._process, self._requests, self._answers = process, process.stdin, process.stdout
         self._events = events
         self._greet()

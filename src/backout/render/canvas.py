@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 from backout.render.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LABEL = 11
 """The width of the column that holds a report's labels."""
@@ -42,16 +44,23 @@ _SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http:
 
 def text_of(lines: Iterable[Text], screen: Screen) -> str:
     """Draw lines; none ends in blanks, each in a newline."""
+    drawn = _coloured(lines, screen) if screen.color else "".join(f"{line.plain}\n" for line in lines)
+    drawn = drawn if screen.unicode else drawn.replace("…", "~")
+    return "".join(line.rstrip() + "\n" for line in drawn.split("\n")[:-1])
+
+
+def _coloured(lines: Iterable[Text], screen: Screen) -> str:
     written = io.StringIO()
     console = _console(written, screen)
     for line in lines:
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
-    drawn = written.getvalue() if screen.unicode else written.getvalue().replace("…", "~")
-    return "".join(line.rstrip() + "\n" for line in drawn.split("\n")[:-1])
+    return written.getvalue()
 
 
 def picture_of(lines: Iterable[Text], screen: Screen, title: str) -> str:
     """Draw lines as an SVG picture of a terminal window; the same lines give the same bytes."""
+    from rich.terminal_theme import SVG_EXPORT_THEME
+
     console = _console(io.StringIO(), screen._replace(color=True), record=True)
     for line in lines:
         console.print(line, no_wrap=True, overflow="ellipsis")
@@ -59,6 +68,8 @@ def picture_of(lines: Iterable[Text], screen: Screen, title: str) -> str:
 
 
 def _console(written: io.StringIO, screen: Screen, *, record: bool = False) -> Console:
+    from rich.console import Console  # a third of what drawing imports, for colours alone
+
     return Console(
         file=written,
         width=max(screen.width, 20),
