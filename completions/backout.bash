@@ -7,7 +7,7 @@
 
 _shtab_backout_subparsers=(rehearse run edit back recover log show gc doctor init drill)
 
-_shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --accept)
+_shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --accept --twice)
 _shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --why --accept --yes -y --after --change)
 _shtab_backout_edit_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --full --why --accept --yes -y --after)
 _shtab_backout_back_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --until-healthy --keep-edits --discard-edits --why --pause)
@@ -49,6 +49,7 @@ _shtab_backout_rehearse___allow_failure_nargs=0
 _shtab_backout_rehearse___interactive_nargs=0
 _shtab_backout_rehearse___full_nargs=0
 _shtab_backout_rehearse___noise_nargs=0
+_shtab_backout_rehearse___twice_nargs=0
 _shtab_backout_run__h_nargs=0
 _shtab_backout_run___help_nargs=0
 _shtab_backout_run___json_nargs=0

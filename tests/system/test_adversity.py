@@ -107,9 +107,7 @@ def test_a_folder_that_the_user_may_not_enter_is_told(user: UserBackout) -> None
 
 def test_another_system_is_told(backout: Backout) -> None:
     """Exit 7 on a Mac, with what to do."""
-    fake = (
-        "import sys; sys.platform = 'darwin'; from backout.cli import run; sys.exit(run(['rehearse', '--', 'true']))"
-    )
+    fake = "import sys; sys.platform = 'darwin'; from backout.cli import run; sys.exit(run(['rehearse', '--', 'true']))"
     said(run(backout, [sys.executable, "-c", fake]), 7, "need Linux", "darwin")
 
 

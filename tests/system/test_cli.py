@@ -285,3 +285,17 @@ def test_a_state_folder_that_cannot_be_used_is_told(backout: Backout) -> None:
     done = backout("rehearse", "--", "true", BACKOUT_STATE="/proc/nowhere")
     assert done.returncode == 7
     assert "/proc/nowhere" in done.stderr
+
+
+def test_twice_says_what_is_not_reproducible(backout: Backout) -> None:
+    """Traps B8: a time or a random number in a file is never the same again, and nobody can compare it."""
+    command = "date +%N > moment; echo same > steady; touch $(date +%N)"
+    document, code = backout.json("rehearse", "--twice", *SILENT, "--", command)
+    assert code == 0
+    told = {Path(effect["subject"]).name: effect["reproducible"] for effect in document["effects"]}
+    assert (told.pop("moment"), told.pop("steady")) == (False, True)
+    assert list(told.values()) == [False]
+    assert f"a second rehearsal gave something else for file:{backout.folder}/" in document["limits"][0]
+    assert "only the second rehearsal changed" in document["limits"][1]
+    assert [path.name for path in backout.folder.iterdir()] == ["app.conf"]
+    assert not (backout.state / "stage").exists()

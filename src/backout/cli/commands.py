@@ -92,6 +92,7 @@ def _wanted(options: Namespace, environment: Environment | None, named: Command 
         after=getattr(options, "after", None),
         stdin=options.stdin,
         terminal=options.interactive,
+        twice=getattr(options, "twice", False),
     )
 
 

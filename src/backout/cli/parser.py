@@ -136,6 +136,7 @@ def _rehearse(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> No
     verb = _verb(verbs, shared, "rehearse", "measure what a command would do; change nothing")
     _measuring(verb)
     verb.add_argument("--accept", metavar="DIGEST", help="judge as `run --accept` would")
+    verb.add_argument("--twice", action="store_true", help="rehearse it twice, and say what is not reproducible")
 
 
 def _deciding(verb: _Parser) -> None:

@@ -113,7 +113,8 @@ class Console:
             return ""
         words = ["backout", *sys.argv[1:]]
         words[words.index("rehearse")] = "run"
-        return shlex.join(words)
+        end = words.index("--")
+        return shlex.join([word for word in words[:end] if word != "--twice"] + words[end:])
 
     def _conclude(self, document: dict[str, Any]) -> None:
         """Say in a line what became of what was asked about; a refusal is told as the error that it is."""

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from backout.errors import BackoutError, FailedError, RefusedError
 from backout.flow.session import Session
 from backout.model.check import BEFORE, CheckResult
-from backout.model.effect import effect_from
+from backout.model.effect import Effect, effect_from
 from backout.model.redact import redact
+from backout.model.reproduce import limits_of_two, mark_reproducible
 from backout.model.selector import Selector, mark_expected
 from backout.model.verdict import REFUSE, Context, Verdict, judge
 
@@ -35,6 +36,7 @@ class Wanted(NamedTuple):
     stdin: int | None = None
     terminal: bool = False
     recorded: tuple[str, ...] = ()
+    twice: bool = False
 
 
 class Measured(NamedTuple):
@@ -52,19 +54,7 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     before = session.live_checks(BEFORE)
     change = session.new_id()
     session.tell.step("rehearsing")
-    answer = _rehearsed(
-        session,
-        change=change,
-        argv=list(wanted.argv) if len(wanted.argv) != 1 else ["/bin/sh", "-c", wanted.argv[0]],
-        cwd=wanted.cwd,
-        environ=wanted.environ,
-        network=wanted.network,
-        network_allow=list(wanted.network_allow),
-        timeout_s=wanted.timeout_s,
-        checks=[check._asdict() for check in session.checks],
-        stdin=wanted.stdin,
-        terminal=wanted.terminal,
-    )
+    answer = _rehearsed(session, change, wanted, checks=[check._asdict() for check in session.checks])
     document = answer["document"]
     effects = mark_expected([effect_from(effect) for effect in document["effects"]], wanted.expect)
     results = [*before, *(CheckResult(**row) for row in document["checks"])]
@@ -91,10 +81,22 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     return Measured(change, document, verdict, failed, tuple(before))
 
 
-def _rehearsed(session: Session, change: str, **request: Any) -> dict[str, Any]:
+def _rehearsed(session: Session, change: str, wanted: Wanted, checks: list[dict[str, Any]]) -> dict[str, Any]:
     """Ask for the rehearsal; one that an interrupt made pointless is let go."""
     try:
-        answer: dict[str, Any] = session.link.ask("rehearse", change=change, **request)
+        answer: dict[str, Any] = session.link.ask(
+            "rehearse",
+            change=change,
+            argv=list(wanted.argv) if len(wanted.argv) != 1 else ["/bin/sh", "-c", wanted.argv[0]],
+            cwd=wanted.cwd,
+            environ=wanted.environ,
+            network=wanted.network,
+            network_allow=list(wanted.network_allow),
+            timeout_s=wanted.timeout_s,
+            checks=checks,
+            stdin=wanted.stdin,
+            terminal=wanted.terminal,
+        )
     except KeyboardInterrupt:
         session.link.ask("let_go", change=change)
         raise
@@ -112,11 +114,31 @@ def refusal(measured: Measured, kind: type[BackoutError] | None = None) -> Backo
     return chosen(reason.what, reason.state, reason.next)
 
 
+def _once_more(session: Session, wanted: Wanted) -> list[Effect]:
+    """Rehearse the same once more, without the checks; gives the effects, and nothing of it is left."""
+    session.tell.step("rehearsing a second time")
+    change = session.new_id()
+    answer = _rehearsed(session, change, wanted, checks=[])
+    session.link.ask("let_go", change=change)
+    return [effect_from(effect) for effect in answer["document"]["effects"]]
+
+
+def _compared(document: dict[str, Any], again: list[Effect]) -> dict[str, Any]:
+    """Say in the document what a second rehearsal did not give again (traps B8)."""
+    effects = mark_reproducible([effect_from(effect) for effect in document["effects"]], again)
+    return {
+        "effects": [effect.document() for effect in effects],
+        "limits": [*limits_of_two(effects, again), *document["limits"]],
+    }
+
+
 def rehearse(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
     """Measure and let go; gives the document and the exit code: 3 exactly when `run` would refuse."""
     measured = measure(session, wanted)
     session.link.ask("let_go", change=measured.change)
     document = {**measured.document, "change": None}
+    if wanted.twice:
+        document.update(_compared(document, _once_more(session, wanted)))
     if measured.verdict.decision != REFUSE:
         return document, 0
     return document, refusal(measured).exit_code

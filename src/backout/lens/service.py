@@ -31,6 +31,8 @@ _BOOKKEEPING = re.compile(
 )
 _STARTS = ("start", "restart", "reload-or-restart")
 _STOPS = ("stop", "kill")
+_FINAL = ("kill", "isolate")
+"""What a signal did to a process, and which units another target ended, nobody can take back."""
 MANAGER = "systemd"
 """The subject of requests to the manager itself (daemon-reload) that no unit's request follows or goes before."""
 
@@ -144,7 +146,9 @@ def _effect(name: str, unit: _Unit, view: View) -> Effect:
     op = "requested" if unit.requests else "edited"
     paths = tuple(sorted(link.path for link in unit.links))
     content = content_of(unit.links) if unit.links else None
-    return Effect("service", name, op, before, after, content=content, paths=paths, predicted=bool(unit.requests))
+    reversible = not any(action.partition(":")[0] in _FINAL for action in unit.requests)
+    predicted = bool(unit.requests)
+    return Effect("service", name, op, before, after, content, paths, reversible=reversible, predicted=predicted)
 
 
 def _active_after(requests: Iterable[str], *, active: bool | None) -> bool | None:

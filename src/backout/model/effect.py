@@ -28,6 +28,7 @@ class Effect(NamedTuple):
 
     `before` and `after` are JSON values (None: was not, will not be there); `content` hashes the claimed bytes and
     metadata, so that two effects with equal words but other bits differ; `paths` are the paths claimed.
+    `reproducible` tells whether a second rehearsal gave the same; None where there was none.
     """
 
     kind: str
@@ -41,13 +42,15 @@ class Effect(NamedTuple):
     predicted: bool = False
     diff: str | None = None
     expected: bool | None = None
+    reproducible: bool | None = None
 
     def document(self) -> dict[str, Any]:
         """Give the JSON form of `backout.effects/1`."""
         document = self._asdict()
         document["paths"] = [os.fsdecode(path) for path in self.paths]
-        if self.diff is None:
-            del document["diff"]
+        for optional in ("diff", "reproducible"):
+            if document[optional] is None:
+                del document[optional]
         return document
 
 

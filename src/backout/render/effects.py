@@ -277,6 +277,9 @@ def _group(
 ) -> Group:
     lost = sum(not member["reversible"] for member in members)
     parts = [Text(title, style="bold"), *(Text(note, style="dim") for note in notes)]
+    unsteady = sum(member.get("reproducible") is False for member in members)
+    if unsteady:
+        parts.append(Text(f"{unsteady} not reproducible", style="bold yellow"))
     if lost:
         parts.append(Text(f"{lost} cannot be taken back", style="bold red"))
     diffs = [(str(m["subject"]), str(m["diff"])) for m in members if m.get("diff")]
