@@ -5,25 +5,35 @@ from __future__ import annotations
 import re
 
 MASK = "••••"
-_NAME = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential"
-    r"|api[_-]?key|private[_-]?key|access[_-]?key|auth[_-]?key)[\w.-]*"
+_WORD = (
+    r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?<=[_.-])(?:pass|pwd)(?![a-z])"
+    r"|api[_-]?key|private[_-]?key|access[_-]?key|auth[_-]?key)"
 )
-_ASSIGNMENT = re.compile(rf"(?i)(\b{_NAME}[\"']?\s*[:=]\s*)(\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&\"']+)")
-_OPTION = re.compile(rf"(?i)(--?{_NAME}[ =])(\S+)")
-_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)([^\s@/]+)(@)", re.IGNORECASE)
+# Looked for ahead, and from the start of a name alone: a long line of output must not take quadratic time.
+_NAME = rf"(?=[\w.-]*?{_WORD})[\w.-]+"
+_BARE = r"[^\s,;&\"'\\]+(?:[\"'\\](?=\w)[^\s,;&\"'\\]+)*"
+_VALUE = rf"(?:\\+\"[^\"\n]*\"?|\\+'[^'\n]*'?|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|{_BARE}|\\+)"
+_ASSIGNMENT = re.compile(
+    rf"((?<![\w.-]){_NAME}\\*[\"']?\]?\s*(?:=>|:=|=+|:)\s*){_VALUE}(?:[ \t]*=[ \t]*{_VALUE})?", re.IGNORECASE
+)
+_OPTION = re.compile(rf"((?<![\w.-])--?{_NAME}[ =]){_VALUE}", re.IGNORECASE)
+_URL = re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?:@[^\s@/\"'<>,;]+)*(@)")
+_URL_TOKEN = re.compile(r"(://)[^\s:/@]{20,}(@)")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_SECRET_KEY = re.compile(rf"(?i)^{_NAME}$")
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+)
+_SECRET_KEY = re.compile(rf"{_NAME}$", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """Mask values that look like secrets in free text.
 
-    Assignments, options, URLs with passwords, tokens, private keys.
+    Assignments, options, URLs with passwords or tokens, bearer tokens, private keys.
     """
     text = _KEY_BLOCK.sub(MASK, text)
-    text = _URL.sub(rf"\g<1>{MASK}\g<3>", text)
+    text = _URL.sub(rf"\g<1>{MASK}\g<2>", text)
+    text = _URL_TOKEN.sub(rf"\g<1>{MASK}\g<2>", text)
     text = _BEARER.sub(rf"\g<1>{MASK}", text)
     text = _OPTION.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)

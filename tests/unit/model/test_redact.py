@@ -1,0 +1,144 @@
+"""What looks like a secret never reaches a report, a ledger or a journal: these are read, sent and kept for years."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backout.model.redact import MASK, redact, redact_value
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("password=hunter2", f"password={MASK}"),
+        ("PGPASSWORD=hunter2 psql -h db shop", f"PGPASSWORD={MASK} psql -h db shop"),
+        ("DB_PASS=hunter2", f"DB_PASS={MASK}"),
+        ("export AWS_SECRET_ACCESS_KEY='hunter2'", f"export AWS_SECRET_ACCESS_KEY={MASK}"),
+        ("SECRET_KEY = 'django-insecure hunter2'", f"SECRET_KEY = {MASK}"),
+        ("password: str = 'hunter2'", f"password: {MASK}"),
+        ("os.environ['API_KEY'] = 'hunter2'", f"os.environ['API_KEY'] = {MASK}"),
+        ('{"user": "shop", "api_key": "hunter2"}', f'{{"user": "shop", "api_key": {MASK}}}'),
+        ("user=shop password=hunter2 host=db", f"user=shop password={MASK} host=db"),
+        ("https://shop/login?token=hunter2&next=/", f"https://shop/login?token={MASK}&next=/"),
+        ("X-Api-Key: hunter2", f"X-Api-Key: {MASK}"),
+    ],
+)
+def test_a_value_that_is_named_a_secret_is_masked_and_the_rest_can_be_read(text: str, redacted: str) -> None:
+    """A report without its words helps nobody; a report with the password must not be sent to the client."""
+    assert redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("mysql --password=hunter2 -u root", f"mysql --password={MASK} -u root"),
+        ("mysql --password hunter2 -u root", f"mysql --password {MASK} -u root"),
+        ("tool -auth-key hunter2 now", f"tool -auth-key {MASK} now"),
+        ("tool --token 'two hunter2' now", f"tool --token {MASK} now"),
+        ('tool --token="two hunter2" now', f"tool --token={MASK} now"),
+    ],
+)
+def test_an_option_that_is_named_a_secret_loses_its_value_alone(text: str, redacted: str) -> None:
+    """The command line is in the ledger of every change, where colleagues read it."""
+    assert redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"password": "a\\"hunter2"}',
+        "{'password': 'a\\'hunter2'}",
+        'curl -d "{\\"password\\": \\"hunter2\\"}"',
+        "password => 'hunter2',",
+        "if password == 'hunter2':",
+        "password: it's-hunter2",
+        'password="hunter2',
+        "postgres://shop:p@hunter2@db/shop",
+    ],
+)
+def test_a_secret_is_masked_whole_however_it_is_quoted(text: str) -> None:
+    """Half a password is a hint, and what follows an escaped quote is often nearly all of it."""
+    assert SECRET not in redact(text)
+    assert MASK in redact(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("postgres://shop:hunter2@db:5432/shop", f"postgres://shop:{MASK}@db:5432/shop"),
+        ("redis://:hunter2@cache/0", f"redis://:{MASK}@cache/0"),
+        ("git+https://ghp_0123456789abcdefghij@github.com/a/b", f"git+https://{MASK}@github.com/a/b"),
+        ("Authorization: Bearer abcdef.ghijkl-_mnop", f"Authorization: Bearer {MASK}"),
+        ("authorization: basic c2hvcDpodW50ZXIy", f"authorization: basic {MASK}"),
+    ],
+)
+def test_a_password_in_an_address_or_a_header_is_masked(text: str, redacted: str) -> None:
+    """Pip, git and curl print the address that they could not reach, credentials and all."""
+    assert redact(text) == redacted
+
+
+@pytest.mark.parametrize("name", ["RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+def test_a_private_key_is_masked_from_its_first_line_to_its_last(name: str) -> None:
+    """Each of its lines is harmless to look at, and together they open the server."""
+    block = f"-----BEGIN {name}-----\nMIIhunter2\nabc\n-----END {name}-----"
+    assert redact(f"before\n{block}\nafter") == f"before\n{MASK}\nafter"
+    assert redact(block[:40]) == MASK, "cut short by a limit on output"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user=shop host=db port=5432",
+        "PWD=/srv/shop OLDPWD=/root",
+        "https://example.com:8000/a@b",
+        "ssh://git@github.com/a/b",
+        "the password was changed",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+        "secretstorage>=3.3",
+        "workers = 4",
+    ],
+)
+def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+    """A report of masks is one that nobody reads, and then nobody sees the surprise in it."""
+    assert redact(text) == text
+
+
+SHAPES = ("token={}", "--secret {}", '"passwd": "{}"', "https://u:{}@h", "api_key => '{}'", "client_secret: {}")
+
+
+@given(st.sampled_from(SHAPES), st.from_regex(r"[A-Za-z0-9+=_-]{12,40}", fullmatch=True))
+def test_no_value_of_a_secret_survives_any_of_the_usual_ways_to_write_it(shape: str, secret: str) -> None:
+    """The shapes above are samples; it is the way of writing that is recognised, whatever the value."""
+    assert redact(shape.format(secret)) in (shape.format(MASK), re.sub("[\"']{}[\"']", MASK, shape))
+
+
+@pytest.mark.parametrize("unit", ["a-", "a.b", "--a", "token-", "-", "x", "://a:", "password:'", "token "])
+def test_a_very_long_line_is_read_in_the_time_of_one_look(unit: str) -> None:
+    """A command may print a megabyte without a line end; backout must not stand still over it for hours."""
+    started = time.process_time()
+    redact(unit * (60_000 // len(unit)))
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("key", ["password", "db.password", "SMTP_PASSWD", "stripe.api-key", "oauth.client_secret"])
+def test_a_configuration_value_is_masked_by_the_last_part_of_its_key(key: str) -> None:
+    """The value alone does not tell: hunter2 could be a host's name."""
+    assert redact_value(key, SECRET) == MASK
+
+
+def test_a_configuration_value_that_shows_itself_to_be_a_secret_is_masked_under_any_key() -> None:
+    """DATABASE_URL is no secret by its name; the password within it is one."""
+    assert redact_value("DATABASE_URL", "postgres://shop:hunter2@db/shop") == f"postgres://shop:{MASK}@db/shop"
+
+
+@pytest.mark.parametrize("key", ["password.length", "workers", "server.name"])
+def test_a_configuration_value_of_another_key_is_shown(key: str) -> None:
+    """What has changed is what the operator came to see."""
+    assert redact_value(key, "12") == "12"
