@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -23,12 +24,18 @@ class Selector(NamedTuple):
     def matches(self, effect: Effect) -> bool:
         """Tell whether the effect's kind and subject match; nothing else is looked at."""
         if self.kind == "file" and effect.kind == "config":
-            return fnmatch.fnmatchcase(effect.subject.partition("#")[0], self.glob)
+            return fnmatch.fnmatchcase(_file_of(effect), self.glob)
         if self.kind not in ("*", effect.kind):
             return False
         if effect.kind == "python-package" and ":" not in self.glob:
             return fnmatch.fnmatchcase(effect.subject.rpartition(":")[2], self.glob)
         return fnmatch.fnmatchcase(effect.subject, self.glob)
+
+
+def _file_of(effect: Effect) -> str:
+    """Give the path in the subject of a `config` effect: a path may hold a `#` itself."""
+    known = (path for path in map(os.fsdecode, effect.paths) if effect.subject.startswith(path + "#"))
+    return next(known, effect.subject.partition("#")[0])
 
 
 def parse_selector(text: str) -> Selector:
