@@ -81,9 +81,8 @@ class Link:
         An interrupt (Ctrl-C) is passed on to the host half; it is raised as KeyboardInterrupt after the answer,
         unless what was asked is bookkeeping.
         """
-        self._requests.write(json.dumps({"op": op, **arguments}).encode() + b"\n")
-        self._requests.flush()
         with self._interrupts_passed_on() as interrupted:
+            self._request({"op": op, **arguments})
             answer = self._answer()
         if "error" in answer:
             error = from_document(answer["error"])
@@ -93,6 +92,12 @@ class Link:
         if interrupted and op in _INTERRUPTIBLE:
             raise KeyboardInterrupt
         return answer["reply"]
+
+    def _request(self, request: dict[str, Any]) -> None:
+        """Send a request; that nobody is there to read it is what waiting for the answer tells."""
+        with contextlib.suppress(BrokenPipeError):
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.flush()
 
     def _answer(self) -> dict[str, Any]:
         while True:
