@@ -1,0 +1,207 @@
+"""The grammar of the command line: what is read as what, and that wrong usage is an error like any other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from typing import Any
+
+import pytest
+
+from backout import __version__
+from backout.cli import commands, main
+from backout.cli.parser import build, duration, exit_codes, parse
+from backout.errors import UsageError
+
+VERBS = {
+    "rehearse": "rehearse -- true",
+    "run": "run -- true",
+    "edit": "edit /etc/motd",
+    "back": "back",
+    "recover": "recover",
+    "log": "log",
+    "show": "show 20261123-170412-kfd",
+    "gc": "gc",
+    "doctor": "doctor",
+    "init": "init",
+    "drill": "drill",
+}
+"""Each command, used rightly."""
+USED = sorted(VERBS.items())
+GLOBAL = [
+    ("--json", "json", True),
+    ("--quiet", "quiet", True),
+    ("-q", "quiet", True),
+    ("--no-color", "no_color", True),
+    ("--config other.toml", "config", "other.toml"),
+]
+
+
+def read(line: str) -> argparse.Namespace:
+    """A command line as a shell would hand it over."""
+    return parse(shlex.split(line))
+
+
+def test_the_table_above_names_every_command() -> None:
+    """A command that comes is held to the rules of the others without anybody thinking of it."""
+    (verbs,) = [action for action in build()._actions if isinstance(action, argparse._SubParsersAction)]
+    assert set(verbs.choices) == set(VERBS)
+
+
+@pytest.mark.parametrize(("verb", "line"), USED)
+@pytest.mark.parametrize(("option", "name", "value"), GLOBAL)
+def test_a_global_option_means_the_same_before_and_after_the_command(
+    verb: str, line: str, option: str, name: str, value: object
+) -> None:
+    """Nobody remembers which tool wants it where; a place that is silently ignored would be worst."""
+    before = read(f"{option} {line}")
+    after = read(line.replace(verb, f"{verb} {option}", 1))
+    assert getattr(before, name) == getattr(after, name) == value
+    assert getattr(read(line), name) in (False, None)
+
+
+@pytest.mark.parametrize(("verb", "line"), USED)
+def test_every_command_is_carried_out_by_the_function_of_its_name(
+    verb: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One word means one thing, in code, commands and documents."""
+    asked: list[str] = []
+
+    def called(options: argparse.Namespace) -> int:
+        asked.append(options.verb)
+        return 3
+
+    monkeypatch.setattr(commands, verb, called)
+    assert main(shlex.split(line)) == 3
+    assert asked == [verb]
+
+
+@pytest.mark.parametrize("verb", ["rehearse", "run"])
+def test_what_follows_two_dashes_is_the_command_word_by_word(verb: str) -> None:
+    """The command's own --json, its quotes and its own two dashes are its business."""
+    options = read(f"{verb} --expect 'file:*' -- git log --json -- 'a file' --expect x")
+    assert options.command == ["git", "log", "--json", "--", "a file", "--expect", "x"]
+    assert (options.json, options.expect) == (False, ["file:*"])
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"rehearse", "run"}))
+def test_a_command_after_two_dashes_is_refused_by_all_others(verb: str) -> None:
+    """`backout back -- CMD` asks for something that back does not do; half of it done would surprise."""
+    with pytest.raises(UsageError, match=f"backout {verb} takes no command after --") as caught:
+        read(f"{VERBS[verb]} -- true")
+    assert caught.value.next == f"backout {verb} --help"
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "next"),
+    [
+        ("", "COMMAND", "backout --help"),
+        ("rehaerse -- true", "rehaerse", "backout --help"),
+        ("--bogus log", "--bogus", "backout --help"),
+        ("run --bogus -- true", "--bogus", "backout --help"),
+        ("rehearse true", "true", "backout --help"),
+        ("show", "ID", "backout show --help"),
+        ("run --network all -- true", "--network", "backout run --help"),
+        ("run --timeout soon -- true", "'soon' is not a duration", "backout run --help"),
+        ("run --ok-exit ok -- true", "'ok' is not a list of exit codes", "backout run --help"),
+        ("rehearse --expect", "--expect", "backout rehearse --help"),
+        ("rehearse --yes -- true", "--yes", "backout --help"),
+        ("back --keep-edits --discard-edits", "not allowed with", "backout back --help"),
+    ],
+)
+def test_wrong_usage_is_an_error_that_names_the_place_and_the_help(line: str, what: str, next: str) -> None:
+    """It is told like every error (law 7), with --json as a document, and argparse exits nowhere."""
+    with pytest.raises(UsageError) as caught:
+        read(line)
+    assert what in caught.value.what
+    assert caught.value.what[0].isupper()
+    assert caught.value.next == next
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1.5h", 5400), ("2h", 7200), ("30d", 2592000)]
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
+    """As people write it; seconds, when there is no unit."""
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-5", "5 m", "5min", "1h30m", "1e3", "nan", "inf", "5m\n", ".5"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """A timeout that was misread ends a command in its middle, or never."""
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a duration"):
+        duration(text)
+
+
+def test_exit_codes_are_numbers_between_commas() -> None:
+    """Puppet says 0 when nothing changed and 2 when something did; both are success."""
+    assert (exit_codes("0"), exit_codes("0,2")) == ((0,), (0, 2))
+
+
+@pytest.mark.parametrize("text", ["", "0,", "zero", "0;2", "0-2", "2.0"])
+def test_what_is_no_list_of_exit_codes_is_refused(text: str) -> None:
+    """A failure taken for a success would be applied."""
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a list of exit codes"):
+        exit_codes(text)
+
+
+def test_a_run_without_options_asks_and_expects_nothing() -> None:
+    """Nothing that lets more through may be on by default."""
+    options = read("run -- true")
+    given = {name: getattr(options, name) for name in ("yes", "accept", "allow_failure", "ok_exit", "change", "after")}
+    assert given == {
+        "yes": False,
+        "accept": None,
+        "allow_failure": False,
+        "ok_exit": None,
+        "change": None,
+        "after": None,
+    }
+    assert (options.expect, options.interactive, options.network, options.timeout) == ([], False, None, None)
+
+
+def test_one_expectation_more_is_added_to_those_before_and_to_no_other_command_line() -> None:
+    """A list that was shared between two calls would let through what only the first expected."""
+    assert read("run --expect a:b --expect c:d -- true").expect == ["a:b", "c:d"]
+    assert read("run -- true").expect == []
+
+
+@pytest.mark.parametrize(
+    ("line", "edits"), [("back", "stop"), ("back --keep-edits", "keep"), ("back --discard-edits", "discard")]
+)
+def test_back_stops_at_edits_unless_told_what_to_do_with_them(line: str, edits: str) -> None:
+    """Somebody's work since the change is lost only when a person says so."""
+    assert read(line).edits == edits
+
+
+def test_gc_keeps_a_month_and_what_stands_unless_told_otherwise() -> None:
+    """What can still be taken back is not thrown away by a nightly job."""
+    options = read("gc")
+    assert (options.older_than, options.standing, options.dry_run) == (30 * 86400, False, False)
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_end_well(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are what an installation is first tried with, and what `--help` in every error leads to."""
+    with pytest.raises(SystemExit) as ended:
+        parse([option])
+    assert ended.value.code == 0
+    assert __version__ in capsys.readouterr().out or option == "--help"
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The exit code, what is on stdout and what is on stderr."""
+    code = main(words)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize("words", [("--json", "show"), ("show", "--json")])
+def test_with_json_wrong_usage_is_one_document_on_stdout(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that asked for JSON reads the error, too, even where the line could not be parsed."""
+    code, out, err = told(capsys, *words)
+    document: dict[str, Any] = json.loads(out)
+    assert (code, document["schema"], document["exit_code"], err) == (2, "backout.error/1", 2, "")
