@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from backout import __version__
 from backout.errors import UsageError
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        """Take options in full alone: an abbreviation changes its meaning when another option comes."""
+        super().__init__(allow_abbrev=False, **settings)
+
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError instead of printing and exiting, so that --json gets its document."""
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", next=f"{self.prog} --help")

@@ -119,6 +119,13 @@ def test_wrong_usage_is_an_error_that_names_the_place_and_the_help(line: str, wh
     assert caught.value.next == next
 
 
+@pytest.mark.parametrize("line", ["--js log", "run --acc x -- true", "gc --dry", "back --until"])
+def test_an_option_is_written_in_full(line: str) -> None:
+    """An abbreviation in a script breaks, or means another thing, as soon as an option comes that begins alike."""
+    with pytest.raises(UsageError, match="Unrecognized arguments"):
+        read(line)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1.5h", 5400), ("2h", 7200), ("30d", 2592000)]
 )
@@ -197,7 +204,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
     return code, said.out, said.err
 
 
-@pytest.mark.parametrize("words", [("--json", "show"), ("show", "--json")])
+@pytest.mark.parametrize("words", [("--json", "show"), ("show", "--json"), ("--json", "--js")])
 def test_with_json_wrong_usage_is_one_document_on_stdout(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
