@@ -28,15 +28,13 @@ def run(words: Sequence[str]) -> int:
     """Run one command line; gives the exit code. Errors are told, never shown as tracebacks."""
     from backout.cli.parser import parse
 
+    as_json = "--json" in (words[: words.index("--")] if "--" in words else words)  # known where parsing fails, too
     try:
         return _call(parse(words))
     except BackoutError as error:
-        own = words[: words.index("--")] if "--" in words else words
-        return _tell(error, as_json="--json" in own)
+        return _tell(error, as_json=as_json)
     except KeyboardInterrupt:
-        return _tell(
-            InterruptedError("Interrupted.", state="This host is as it was before."), as_json="--json" in words
-        )
+        return _tell(InterruptedError("Interrupted.", state="This host is as it was before."), as_json=as_json)
     except BrokenPipeError:
         # the interpreter would try once more at its end, and complain (docs.python.org, signal, "Note on SIGPIPE")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -212,3 +212,18 @@ def test_with_json_wrong_usage_is_one_document_on_stdout(
     code, out, err = told(capsys, *words)
     document: dict[str, Any] = json.loads(out)
     assert (code, document["schema"], document["exit_code"], err) == (2, "backout.error/1", 2, "")
+
+
+@pytest.mark.parametrize("error", [UsageError("wrong"), KeyboardInterrupt()])
+def test_the_commands_own_json_option_is_not_ours(
+    error: BaseException, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`backout run -- npm ls --json` did not ask for a document: a person reads what went wrong, on stderr."""
+
+    def fail(_: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr(commands, "run", fail)
+    code, out, err = told(capsys, "run", "--", "npm", "ls", "--json")
+    assert (code, out) == (2 if isinstance(error, UsageError) else 130, "")
+    assert ("wrong" if code == 2 else "Interrupted") in err
