@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from backout import __version__
-from backout.cli import commands, main
+from backout import __version__, bootstrap
+from backout.cli import commands, run
 from backout.cli.parser import build, duration, exit_codes, parse
 from backout.errors import UsageError
 
@@ -36,6 +36,12 @@ GLOBAL = [
     ("--no-color", "no_color", True),
     ("--config other.toml", "config", "other.toml"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def no_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin no host half: these tests are about words."""
+    monkeypatch.setattr(bootstrap, "begin", lambda _: None)
 
 
 def read(line: str) -> argparse.Namespace:
@@ -73,7 +79,7 @@ def test_every_command_is_carried_out_by_the_function_of_its_name(
         return 3
 
     monkeypatch.setattr(commands, verb, called)
-    assert main(shlex.split(line)) == 3
+    assert run(shlex.split(line)) == 3
     assert asked == [verb]
 
 
@@ -199,7 +205,7 @@ def test_version_and_help_end_well(option: str, capsys: pytest.CaptureFixture[st
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     """The exit code, what is on stdout and what is on stderr."""
-    code = main(words)
+    code = run(words)
     said = capsys.readouterr()
     return code, said.out, said.err
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +28,7 @@ def said() -> Said:
 @pytest.fixture
 def speak(said: Said) -> Iterator[Speak]:
     """A link to a shell that says the sentinel, and then what the script says; each ends with the test."""
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Any] = []  # with pipes, which is what makes a Popen a Process
 
     def start(script: str, *, greeting: str = f"echo '{SENTINEL}'") -> Link:
         words = ["sh", "-c", f"{greeting}\n{textwrap.dedent(script)}"]
@@ -122,7 +121,7 @@ def test_a_link_ends_its_host_half(speak: Speak) -> None:
     """One that stayed would hold the host's lock, and every later backout would wait for it."""
     with speak("cat > /dev/null; exit 4") as link:
         process = link._process
-    assert process.returncode == 4
+    assert process.wait() == 4
 
 
 def test_an_interrupt_waits_for_the_answer_that_tells_the_state_of_the_host(speak: Speak, said: Said) -> None:
@@ -140,10 +139,9 @@ def test_an_interrupt_waits_for_the_answer_that_tells_the_state_of_the_host(spea
 
 def test_the_host_half_of_this_machine_answers_for_itself(said: Said) -> None:
     """The local host is reached by the wire as well, so that what is tested here is what runs over ssh."""
-    with local.connect(lambda *event: said.append(event)) as link:
+    with local.connect(local.begin(), lambda *event: said.append(event)) as link:
         hello: dict[str, Any] = link.ask("hello")
         with pytest.raises(UsageError, match="'__init__'"):
             link.ask("__init__")
         assert link.ask("hello") == hello
-    assert link._process.returncode == 0
-    assert link._process.args[0] == sys.executable  # type: ignore[index]
+    assert link._process.wait() == 0
