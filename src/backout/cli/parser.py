@@ -102,12 +102,12 @@ def duration(text: str) -> float:
 
 
 def exit_codes(text: str) -> tuple[int, ...]:
-    """Read 0,2 as exit codes."""
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
+    """Read 0,2 as exit codes; a code is a number from 0 to 255 (exit(3))."""
+    words = text.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,3}", word) and int(word) < 1 << 8 for word in words):
         message = f"{text!r} is not a list of exit codes such as 0,2"
-        raise argparse.ArgumentTypeError(message) from None
+        raise argparse.ArgumentTypeError(message)
+    return tuple(int(word) for word in words)
 
 
 def _measuring(verb: _Parser) -> None:

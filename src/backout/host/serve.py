@@ -258,7 +258,7 @@ def answer(host: Host, line: bytes) -> dict[str, Any]:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until the requests end."""
+    """Answer until the requests end. Ctrl-C stops what is asked for, and never the waiting for it."""
 
     def say(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message).encode() + b"\n")
@@ -267,8 +267,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     try:
         say({"sentinel": SENTINEL})
         host = Host(say)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for line in iter(requests.readline, b""):
-            say(answer(host, line))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            message = answer(host, line)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            say(message)
     except (BrokenPipeError, KeyboardInterrupt):
         return
 

@@ -20,6 +20,14 @@ _OPTION = re.compile(rf"((?<![\w.-])--?{_NAME}[ =]){_VALUE}", re.IGNORECASE)
 _URL = re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?:@[^\s@/\"'<>,;]+)*(@)")
 _URL_TOKEN = re.compile(r"(://)[^\s:/@]{20,}(@)")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")
+_TOKEN = re.compile(
+    r"(?<![\w-])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}|sk-[\w-]{20,}|[rs]k_live_\w{10,}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_\w{30,}"
+    r"|pypi-[\w-]{40,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]*)"
+)
+"""Tokens that say by their own beginning what they are, as their issuers document: GitHub, GitLab, Slack, AWS, Google,
+OpenAI, Stripe, SendGrid, npm, PyPI; and JSON Web Tokens (RFC 7519)."""
+_ELEMENT = re.compile(rf"(<({_NAME})(?:\s[^<>]*)?>)[^<]+(?=</\2>)", re.IGNORECASE)
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
 )
@@ -34,6 +42,8 @@ def redact(text: str) -> str:
     text = _KEY_BLOCK.sub(MASK, text)
     text = _URL.sub(rf"\g<1>{MASK}\g<2>", text)
     text = _URL_TOKEN.sub(rf"\g<1>{MASK}\g<2>", text)
+    text = _TOKEN.sub(MASK, text)
+    text = _ELEMENT.sub(rf"\g<1>{MASK}", text)
     text = _BEARER.sub(rf"\g<1>{MASK}", text)
     text = _OPTION.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)

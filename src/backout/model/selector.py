@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -23,13 +24,19 @@ class Selector(NamedTuple):
 
     def matches(self, effect: Effect) -> bool:
         """Tell whether the effect's kind and subject match; nothing else is looked at."""
-        if self.kind == "file" and effect.kind == "config":
-            return fnmatch.fnmatchcase(_file_of(effect), self.glob)
+        if effect.kind == "config" and self.kind in ("*", "file") and fnmatch.fnmatchcase(_file_of(effect), self.glob):
+            return True
         if self.kind not in ("*", effect.kind):
             return False
-        if effect.kind == "python-package" and ":" not in self.glob:
-            return fnmatch.fnmatchcase(effect.subject.rpartition(":")[2], self.glob)
+        if effect.kind == "python-package":
+            return self._matches_package(effect.subject)
         return fnmatch.fnmatchcase(effect.subject, self.glob)
+
+    def _matches_package(self, subject: str) -> bool:
+        """Match `PREFIX:NAME`, or a NAME under any prefix; names are compared as PEP 503 normalises them."""
+        prefix, colon, name = self.glob.rpartition(":")
+        glob = prefix + colon + re.sub(r"[-_.]+", "-", name).lower()
+        return fnmatch.fnmatchcase(subject if colon else subject.rpartition(":")[2], glob)
 
 
 def _file_of(effect: Effect) -> str:

@@ -152,7 +152,7 @@ def test_exit_codes_are_numbers_between_commas() -> None:
     assert (exit_codes("0"), exit_codes("0,2")) == ((0,), (0, 2))
 
 
-@pytest.mark.parametrize("text", ["", "0,", "zero", "0;2", "0-2", "2.0"])
+@pytest.mark.parametrize("text", ["", "0,", "zero", "0;2", "0-2", "2.0", "-1", "256"])
 def test_what_is_no_list_of_exit_codes_is_refused(text: str) -> None:
     """A failure taken for a success would be applied."""
     with pytest.raises(argparse.ArgumentTypeError, match="is not a list of exit codes"):

@@ -50,6 +50,35 @@ def test_an_option_that_is_named_a_secret_loses_its_value_alone(text: str, redac
     assert redact(text) == redacted
 
 
+TOKENS = {
+    "GitHub": "ghp_" + "a1B2" * 9,
+    "GitHub, fine-grained": "github_pat_11ABCDEFG0" + "a1B2" * 15,
+    "GitLab": "glpat-" + "a1-B2" * 4,
+    "Slack": "xoxb-" + "123456789012-" * 2 + "a1B2c3",
+    "AWS": "AKIA" + "IOSFODNN7EXAMPLE",
+    "Google": "AIza" + "a1B-2" * 7,
+    "Stripe": "sk_live_" + "a1B2" * 6,
+    "SendGrid": "SG." + "a1B2" * 5 + "." + "a1B2" * 10,
+    "npm": "npm_" + "a1B2" * 9,
+    "PyPI": "pypi-" + "AgEIcHlwaS5vcmc" * 4,
+    "a JSON Web Token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJl",
+}
+"""Made up, in the shape that each issuer documents; put together here, so that no scanner takes them for real ones."""
+
+
+@pytest.mark.parametrize("issuer", TOKENS)
+def test_a_token_is_known_by_its_own_shape_wherever_it_stands(issuer: str) -> None:
+    """Pasted into a note or printed by a tool, no name beside it says what it is."""
+    assert redact(f"it said {TOKENS[issuer]}, then went on") == f"it said {MASK}, then went on"
+
+
+def test_an_element_that_is_named_a_secret_loses_its_text() -> None:
+    """Settings of Java programs are XML."""
+    assert redact('<password type="plain">hunter2</password><user>shop</user>') == (
+        f'<password type="plain">{MASK}</password><user>shop</user>'
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
