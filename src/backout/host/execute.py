@@ -108,14 +108,17 @@ class Executor:
             status = name.lstat()
             known.discard(path)
             foreseen = self._manifest.get(path)
-            if status is None or self._tolerated(path):
+            if status is None:
                 continue
-            if foreseen is None:
+            if foreseen is None and not self._tolerated(path):
                 return f"{os.fsdecode(path)} was added"
-            if status.st_ctime_ns >= self._barrier_ns and not _same(state_of(name, status), foreseen):
+            if foreseen is not None and self._is_changed(name, status, foreseen) and not self._tolerated(path):
                 return f"{os.fsdecode(path)} was changed"
         gone = sorted(path for path in known if not self._tolerated(path))
         return f"{os.fsdecode(gone[0])} is gone" if gone else None
+
+    def _is_changed(self, name: Name, status: os.stat_result, foreseen: State) -> bool:
+        return status.st_ctime_ns >= self._barrier_ns and not _same(state_of(name, status), foreseen)
 
     def _below(self, root: bytes) -> list[bytes]:
         """List the manifest's paths below a directory: a range of the sorted paths ("0" follows "/")."""

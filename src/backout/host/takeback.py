@@ -45,9 +45,8 @@ def take_back(transactions: Transactions, ledger: Ledger, wish: Wish) -> dict[st
     executor = Executor(barrier_ns, manifest(raw), is_noise)
     try:
         whole = undo_plan(archive.plan(wish.change.body.get("plan")))
-        reverse = without_moved_noise(whole, executor)
+        reverse, conflicts = without_moved_noise(whole, executor)
         noise_kept = len(whole.steps) - len(reverse.steps)
-        conflicts = executor.verify(reverse.steps)
     finally:
         executor.close()
     stop_at_conflicts(busy(reverse.steps))

@@ -146,8 +146,8 @@ class Transactions:
         reverse = undo_plan(archive.plan(change.body.get("plan")))
         executor = Executor(change.body.get("barrier_ns", 0), manifest(archive.raw(), after=True), is_noise)
         try:
-            reverse = without_moved_noise(reverse, executor)
-            stop_at_conflicts(executor.verify(reverse.steps) + busy(reverse.steps))
+            reverse, conflicts = without_moved_noise(reverse, executor)
+            stop_at_conflicts(conflicts + busy(reverse.steps))
             self._ledger.append(change.id, UNDOING, {})
             failures = self._reverse(change, reverse, executor)
         except ConflictError as error:
@@ -284,10 +284,15 @@ def unresolved(change: str, conflicts: Sequence[Conflict]) -> NeedsPersonError:
     )
 
 
-def without_moved_noise(reverse: Plan, executor: Executor) -> Plan:
-    """Leave out the steps on noise paths that moved on: they keep their live version (design, "back")."""
-    moved = {conflict.path for conflict in executor.verify(reverse.steps) if is_noise(conflict.path)}
-    return reverse._replace(steps=tuple(s for s in reverse.steps if isinstance(s, Service) or s.path not in moved))
+def without_moved_noise(reverse: Plan, executor: Executor) -> tuple[Plan, list[Conflict]]:
+    """Verify a plan; leave out the steps on noise paths that moved on: they keep their live version (design, "back").
+
+    What else moved on are the conflicts.
+    """
+    conflicts = executor.verify(reverse.steps)
+    noise = {conflict.path for conflict in conflicts if is_noise(conflict.path)}
+    left = tuple(step for step in reverse.steps if isinstance(step, Service) or step.path not in noise)
+    return reverse._replace(steps=left), [conflict for conflict in conflicts if conflict.path not in noise]
 
 
 def busy(steps: Sequence[Step]) -> list[Conflict]:
