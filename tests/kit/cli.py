@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ class Backout:
             timeout=300,
         )
 
-    def json(self, *words: str) -> tuple[dict[str, Any], int]:
+    def json(self, *words: str, environ: Mapping[str, str] | None = None) -> tuple[dict[str, Any], int]:
         """Run it with --json; gives the one document on stdout, validated, and the exit code."""
-        done = self("--json", *words)
+        done = self("--json", *words, **(environ or {}))
         document: dict[str, Any] = json.loads(done.stdout)
         validate(document)
         return document, done.returncode

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -213,6 +215,28 @@ def test_red_before_and_after_is_asked_and_not_refused(backout: Backout) -> None
     assert (backout.folder / "app.conf").read_text() == "4\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--yes", "--expect", "file:/nope"), 3, "outside what was expected"),
+        (("--yes", "--accept", f"sha256:{'0' * 64}"), 3, "not those that were accepted"),
+        ((), 3, "nobody is here to answer"),
+        (("--expect", "file:*"), 0, ""),
+        (("--yes",), 0, ""),
+    ],
+)
+def test_a_recorded_change_is_judged_like_any_other(
+    backout: Backout, options: tuple[str, ...], code: int, says: str
+) -> None:
+    """Design, "When a change is let through": once more is no way round what is expected."""
+    refused, _ = backout.json("run", *SILENT, "--expect", "user:x", "--", "echo new > added")
+    assert refused["verdict"]["decision"] == "refuse"
+    (change,) = backout.json("log")[0]["changes"]
+    done = backout("run", "--change", change["id"], *options)
+    assert (done.returncode, says in " ".join(done.stderr.split())) == (code, True), done.stderr
+    assert (backout.folder / "added").exists() == (code == 0)
+
+
 def test_edit_expects_just_that_file(backout: Backout) -> None:
     """`edit`: the save is the change, applied unasked; an unchanged save is none."""
     editor = backout.folder / "editor.sh"
@@ -222,7 +246,31 @@ def test_edit_expects_just_that_file(backout: Backout) -> None:
     assert done.returncode == 0, done.stderr
     assert (backout.folder / "app.conf").read_text() == "workers = 8\n"
     assert "unchanged" in backout("edit", "app.conf", EDITOR="true", VISUAL="").stdout
+    document, code = backout.json("edit", "app.conf", environ={"EDITOR": "true", "VISUAL": ""})
+    assert (code, document["effects"]) == (0, [])
     assert backout("edit", "app.conf", EDITOR="false", VISUAL="").returncode == 1
+
+
+@pytest.mark.parametrize("name", ["app.conf", "new.conf"])
+def test_an_edit_never_overwrites_what_a_colleague_saved_meanwhile(backout: Backout, name: str) -> None:
+    """Law 4: the base of an edit is what the editor opened with; neither text is lost."""
+    file = backout.folder / name
+    editor = f"sh -c 'echo theirs >> {file}; echo mine > \"$0\"'"
+    done = backout("edit", name, EDITOR=editor, VISUAL="")
+    assert done.returncode == 6, done.stderr
+    assert "changed by somebody else" in done.stderr
+    assert file.read_text().endswith("theirs\n")
+    kept = re.search(r"kept\s+in\s+(/\S+)\.", done.stderr)
+    assert kept is not None, done.stderr
+    assert Path(kept[1]).read_text() == "mine\n"
+    shutil.rmtree(Path(kept[1]).parent)
+
+
+def test_an_edit_that_cannot_be_applied_is_refused_before_the_editor_opens(backout: Backout) -> None:
+    """An hour's work in an editor is not to be thrown away for a typing mistake in a path."""
+    done = backout("edit", "nowhere/app.conf", EDITOR="touch opened", VISUAL="")
+    assert (done.returncode, "is not there" in done.stderr) == (1, True)
+    assert not (backout.folder / "opened").exists()
 
 
 def test_gc_keeps_what_it_promises_to_undo(backout: Backout) -> None:
@@ -299,3 +347,28 @@ def test_twice_says_what_is_not_reproducible(backout: Backout) -> None:
     assert "only the second rehearsal changed" in document["limits"][1]
     assert [path.name for path in backout.folder.iterdir()] == ["app.conf"]
     assert not (backout.state / "stage").exists()
+
+
+@pytest.mark.parametrize("given", ["", "one\n", "no end of line"])
+def test_an_interactive_command_whose_input_ends_is_told_so(backout: Backout, given: str) -> None:
+    """`echo y | backout run --interactive -- tool` from a script: without an end the tool would wait for ever."""
+    done = backout("rehearse", "--interactive", *SILENT, "--", "cat > /dev/null; echo ended", stdin=given)
+    assert (done.returncode, "ended" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_the_command_after_the_apply_is_told_as_what_nobody_knows(backout: Backout) -> None:
+    """Design: what cannot be rehearsed cannot be taken back; and doing a change again does that again, too."""
+    live = f"echo live >> {backout.folder}/log.txt"
+    document, code = backout.json("run", *SILENT, "--yes", "--after", live, "--", "echo new > added")
+    assert (code, any(live in limit and "nothing takes it back" in limit for limit in document["limits"])) == (0, True)
+    backout.json("back")
+    again, code = backout.json("run", "--yes", "--change", document["change"])
+    assert (code, again["limits"]) == (0, document["limits"])
+    assert (backout.folder / "log.txt").read_text() == "live\n" * 3
+
+
+def test_a_change_that_would_do_nothing_is_not_recorded(backout: Backout) -> None:
+    """It would stand in the way of the newest real change, which `back` takes back."""
+    document, code = backout.json("run", *SILENT, "--yes", "--", "touch app.conf")
+    assert (code, document["change"], bool(document["noise"])) == (0, None, True)
+    assert backout.json("log")[0]["changes"] == []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
 from backout.cli.screens import Console, put, put_json, screen
@@ -25,6 +26,9 @@ from backout.flow.run import redo
 from backout.flow.run import run as apply
 from backout.flow.session import Session, Who, require_finished
 from backout.model.selector import parse_selector
+
+if TYPE_CHECKING:
+    from backout.cli.editor import Edited
 
 
 def _require_linux() -> None:
@@ -142,20 +146,26 @@ def edit(options: Namespace) -> int:
     file = os.path.realpath(options.file)
     with _session(options, environment) as (session, console):
         require_finished(session)  # before the editor: nobody's work is to be lost by a refusal
-        with edited(file) as copy:
-            if copy is None:
+        with edited(file) as edit:
+            if not (edit.is_changed or options.json):
                 put(f"{options.file} is unchanged.\n")
                 return 0
+            edit.require_unmoved()
             with _told_once(console):
-                document, code = apply(session, _edit_wanted(options, file, copy))
+                document, code = apply(session, _edit_wanted(options, edit))
         console.show(document)
     return code
 
 
-def _edit_wanted(options: Namespace, file: str, copy: str) -> Wanted:
-    """Write the edited copy over the file, in place, and expect just that."""
+_WRITE = 'if [ -n "$3" ]; then cmp -s "$3" "$2"; else [ ! -e "$2" ]; fi && { cmp -s "$1" "$2" || cat "$1" > "$2"; }'
+"""Write the copy over the file, in place, if that still is what the editor was given, asked in the view at its base."""
+
+
+def _edit_wanted(options: Namespace, edit: Edited) -> Wanted:
+    """Write the edited copy over the file, and expect just that."""
+    file = str(edit.file)
     return Wanted(
-        argv=("/bin/sh", "-c", 'cat "$1" > "$2"', "edit", copy, file),
+        argv=("/bin/sh", "-c", _WRITE, "edit", str(edit.copy), file, str(edit.original or "")),
         cwd=os.getcwd(),
         environ=dict(os.environ),
         expect=(parse_selector(f"file:{_literal(file)}"),),
@@ -165,6 +175,7 @@ def _edit_wanted(options: Namespace, file: str, copy: str) -> Wanted:
         yes=options.yes,
         after=options.after,
         recorded=("backout", "edit", file),
+        advice=f"Look whether the file can be written and is as it was: ls -l {shlex.quote(file)}",
     )
 
 

@@ -10,28 +10,80 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from backout.errors import FailedError, UsageError
+from backout.errors import BackoutError, ConflictError, FailedError, UsageError
+
+
+class Edited(NamedTuple):
+    """An edit: the file, what it was when the editor opened (None: it was not there), and the edited copy."""
+
+    file: Path
+    original: Path | None
+    copy: Path
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether the editor left anything else than it found."""
+        return self.copy.read_bytes() != (b"" if self.original is None else self.original.read_bytes())
+
+    def require_unmoved(self) -> None:
+        """Raise a ConflictError when somebody else changed the file while the editor was open (law 4)."""
+        now = self.file.read_bytes() if self.file.is_file() else None
+        if now != (None if self.original is None else self.original.read_bytes()):
+            raise ConflictError(
+                f"{self.file} was changed by somebody else while you edited it.", next=f"backout edit {self.file}"
+            )
 
 
 @contextlib.contextmanager
-def edited(file: str) -> Iterator[str | None]:
-    """Give the path of the edited copy, None when nothing was changed; the copy is gone afterwards.
+def edited(file: str) -> Iterator[Edited]:
+    """Let the user edit a copy, and give what came of it.
 
-    $VISUAL, then $EDITOR, then vi (environ(7)). An editor that fails, or a file that is none, is an error.
+    The copy is gone afterwards; but where an error says that it was not applied, it is kept, and the error names it.
+
+    $VISUAL, then $EDITOR, then vi (environ(7)). An editor that fails, or a file that cannot be written, is an error.
     """
-    original = Path(file)
-    if original.exists() and not original.is_file():
-        raise UsageError(f"{file} is not a file.", next="backout edit FILE")
-    with tempfile.TemporaryDirectory(prefix="backout-edit-") as folder:
-        copy = Path(folder) / original.name
-        try:
-            shutil.copyfile(original, copy) if original.exists() else copy.touch()
-        except OSError as error:
-            raise FailedError(f"{file} cannot be read: {error.strerror}.") from None
-        before = copy.read_bytes()
-        _edit(copy)
-        yield str(copy) if copy.read_bytes() != before else None
+    path = Path(file)
+    _require_editable(path)
+    folder = Path(tempfile.mkdtemp(prefix="backout-edit-"))
+    edit = Edited(path, folder / "original" if path.exists() else None, folder / path.name)
+    try:
+        _copy(edit)
+        _edit(edit.copy)
+        yield edit
+    except BackoutError as error:
+        if edit.copy.exists() and edit.is_changed:
+            error.state = f"{error.state} Your text is kept in {edit.copy}."
+        else:
+            shutil.rmtree(folder)
+        raise
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+
+
+def _require_editable(path: Path) -> None:
+    """Find out before the editor opens what would make the work in it pointless."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a file.", next="backout edit FILE")
+    if not path.parent.is_dir():
+        raise FailedError(f"The folder {path.parent} is not there.", next=f"mkdir -p {shlex.quote(str(path.parent))}")
+    asked = path if path.exists() else path.parent
+    if not os.access(asked, os.W_OK):
+        raise FailedError(f"You may not write {asked}.", next="Run backout with sudo, or edit another file.")
+
+
+def _copy(edit: Edited) -> None:
+    try:
+        if edit.original is None:
+            edit.copy.touch()
+        else:
+            shutil.copyfile(edit.file, edit.original)
+            shutil.copyfile(edit.original, edit.copy)
+    except OSError as error:
+        raise FailedError(f"{edit.file} cannot be read: {error.strerror}.") from None
 
 
 def _edit(copy: Path) -> None:

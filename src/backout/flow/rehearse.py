@@ -37,16 +37,19 @@ class Wanted(NamedTuple):
     terminal: bool = False
     recorded: tuple[str, ...] = ()
     twice: bool = False
+    advice: str | None = None
+    """What helps when the command fails, where that is not what helps usually."""
 
 
 class Measured(NamedTuple):
-    """A rehearsal and its judgement. `moved` are paths at which the host moved on meanwhile."""
+    """A rehearsal and its judgement; `idle` tells that an apply would do nothing."""
 
     change: str
     document: dict[str, Any]
     verdict: Verdict
     failed: int | None
     before: tuple[CheckResult, ...]
+    idle: bool = False
 
 
 def measure(session: Session, wanted: Wanted) -> Measured:
@@ -63,6 +66,7 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     context = Context(
         digest=document["digest"],
         failed=failed,
+        advice=wanted.advice or Context._field_defaults["advice"],
         expecting=bool(wanted.expect),
         accept=wanted.accept,
         yes=wanted.yes,
@@ -75,10 +79,21 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         command=[redact(word) for word in wanted.recorded or wanted.argv],
         effects=[effect.document() for effect in effects],
         checks=[result._asdict() for result in results],
-        limits=[*document["limits"], *(f"{path}: {what}" for path, what in answer["moved"].items())],
+        limits=[
+            *document["limits"],
+            *(f"{path}: {what}" for path, what in answer["moved"].items()),
+            *limits_of_after(wanted.after),
+        ],
         verdict=verdict.document(),
     )
-    return Measured(change, document, verdict, failed, tuple(before))
+    return Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"])
+
+
+def limits_of_after(command: str | None) -> list[str]:
+    """Say what is not known of the command after the apply."""
+    if command is None:
+        return []
+    return [f"Run live after the apply, without a rehearsal, and nothing takes it back: {redact(command)}"]
 
 
 def _rehearsed(session: Session, change: str, wanted: Wanted, checks: list[dict[str, Any]]) -> dict[str, Any]:

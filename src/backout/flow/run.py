@@ -9,11 +9,13 @@ from typing import Any
 
 from backout import __version__
 from backout.errors import BackoutError, InterruptedError, NeedsPersonError, RefusedError
-from backout.flow.rehearse import Measured, Wanted, measure, refusal
+from backout.flow.rehearse import Measured, Wanted, limits_of_after, measure, refusal
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
+from backout.model.effect import effect_from
 from backout.model.redact import redact
-from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
+from backout.model.selector import mark_expected
+from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge
 
 DONE, BACKED_OUT = 0, 4
 
@@ -28,7 +30,7 @@ def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
     except (BackoutError, KeyboardInterrupt):
         _refuse(session, measured, body)
         raise
-    if not measured.document["effects"] and not measured.document["noise"]:
+    if measured.idle:
         session.link.ask("let_go", change=measured.change)
         return {**measured.document, "change": None}, DONE
     session.tell.step("applying")
@@ -66,7 +68,8 @@ def _decide(session: Session, measured: Measured) -> Measured:
         answer = session.tell.ask("Apply exactly this?", measured.document)
         if not answer:
             digest = measured.document["digest"]
-            what = "You said no." if answer is False else "Nothing was expected, and nobody is here to answer."
+            asked = measured.verdict.reasons[0].what.rstrip(".")
+            what = "You said no." if answer is False else f"{asked}, and nobody is here to answer."
             reason = Reason(what, next=f"To apply exactly this: give --accept {digest}")
             measured.document["verdict"] = Verdict(REFUSE, (reason,)).document()
             raise RefusedError(*reason)
@@ -164,18 +167,36 @@ def _rescue(session: Session, wanted: Wanted, measured: Measured, what: str) -> 
     return measured.document, BACKED_OUT
 
 
-def redo(session: Session, change: str, wanted: Wanted) -> tuple[dict[str, Any], int]:
-    """Apply a recorded change once more: the same bits, as a change of its own."""
-    require_finished(session)
+def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Measured]:
+    """Judge what is recorded of a change as if it had been rehearsed now; its command after the apply comes with it."""
     document = session.link.ask("show", change=change)
-    document["verdict"] = Verdict(ASK, (Reason(f"Change {change} once more."),)).document()
-    agreed = wanted.yes or wanted.accept == document["digest"]
-    if not agreed and not session.tell.ask("Apply exactly this once more?", document):
-        raise RefusedError("Nobody agreed to apply it once more.", next=f"backout run --change {change} --yes")
+    body = next(known["body"] for known in session.changes() if known["id"] == change)
+    wanted = wanted._replace(after=wanted.after or body.get("after"))
     before = session.live_checks(BEFORE)
+    effects = mark_expected([effect_from(effect) for effect in document["effects"]], wanted.expect)
+    context = Context(document["digest"], None, expecting=bool(wanted.expect), checks=before)
+    verdict = judge(effects, context._replace(accept=wanted.accept, yes=wanted.yes))
     new = session.new_id()
-    document.update(change=new, checks=[result._asdict() for result in before], verdict=Verdict(ALLOW).document())
-    measured = Measured(new, document, Verdict(ALLOW), None, tuple(before))
+    document.update(
+        change=new,
+        effects=[effect.document() for effect in effects],
+        checks=[result._asdict() for result in before],
+        limits=list(dict.fromkeys([*document["limits"], *limits_of_after(wanted.after)])),
+        verdict=verdict.document(),
+    )
+    return wanted, Measured(new, document, verdict, None, tuple(before))
+
+
+def redo(session: Session, change: str, wanted: Wanted) -> tuple[dict[str, Any], int]:
+    """Apply a recorded change once more: the same bits, judged like any other, as a change of its own."""
+    require_finished(session)
+    wanted, measured = _recorded(session, change, wanted)
+    try:
+        measured = _decide(session, measured)
+    except BackoutError:
+        session.tell.show({**measured.document, "change": change})
+        raise
+    new = measured.change
     session.tell.step("applying")
     try:
         session.link.ask("redo", change=change, new=new, body=_body(session, wanted, measured))

@@ -78,7 +78,7 @@ def rehearse(request: Request, state: bytes, output: Output, say: Callable[[str]
 def _rehearse(
     request: Request, state: bytes, shim: shims.Shims, output: Output, say: Callable[[str], None]
 ) -> Rehearsed:
-    started, clock, said = time.time(), time.monotonic(), bytearray()
+    started, said = time.time(), bytearray()
 
     def heard(stream: str, data: bytes) -> None:
         _keep(said, data)
@@ -88,7 +88,9 @@ def _rehearse(
     sandbox = Sandbox(request.change, state, network=request.network, shims=shim, near=near)
     with sandbox:
         say("running the command in a view of this host")
+        begun = time.monotonic()
         exit_code, traffic_limits = _run(sandbox, request, heard)
+        duration_s = time.monotonic() - begun
         sandbox.freeze()
         say("reading what it did")
         requests = shims.read_requests(shim.requests)
@@ -106,7 +108,7 @@ def _rehearse(
     document = _document(request, meaning, results, exit_code)
     document["limits"] = [*sandbox.limits, *traffic_limits, *_explained(exit_code, bytes(said))]
     document["started_at"] = _instant(started)
-    document["duration_s"] = round(time.monotonic() - clock, 3)
+    document["duration_s"] = round(duration_s, 3)
     document["base"] = _instant(min(sandbox.t0_ns.values()) / 1e9)
     moved = {path: what for path, what in scanned.moved.items() if _matters(path, meaning.noise)}
     obstacles = [f"{os.fsdecode(c.path)}: {c.what}; it cannot be switched under it." for c in busy(chosen.steps)]

@@ -60,14 +60,15 @@ class Host:
         return [dict(zip(("name", "ok", "what", "remedy"), row)) for row in probe(self._state)]
 
     def rehearse(self, **asked: Any) -> dict[str, Any]:
-        """Rehearse a command; gives {document, moved, obstacles}."""
+        """Rehearse a command; gives {document, moved, obstacles, steps}: how many an apply takes."""
         make_state(self._state)
         checks = tuple(check_from(check) for check in asked.pop("checks", ()))
         request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
         rehearsed = rehearse(request, self._state, self._output, self._progress)
         self._rehearsed[request.change] = rehearsed
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
-        return {"document": rehearsed.document, "moved": moved, "obstacles": rehearsed.obstacles}
+        steps = len(rehearsed.plan.steps) + len(rehearsed.plan.appends)
+        return {"document": rehearsed.document, "moved": moved, "obstacles": rehearsed.obstacles, "steps": steps}
 
     def let_go(self, change: str) -> None:
         """Drop what a rehearsal left in the stages."""

@@ -17,6 +17,11 @@ from backout.host.channel import Channel
 
 _CHUNK = 1 << 16
 _TICK_S = 0.05
+_END_OF_INPUT = b"\x04\x04"
+"""What a person types to end a terminal's input (termios(3), VEOF): once to end the line, a second time the input.
+
+Closing our side would end nothing there.
+"""
 _WATCHED = (termios.TIOCGWINSZ, termios.TIOCSWINSZ)
 
 
@@ -28,6 +33,7 @@ class Session:
         self._streams: dict[int, str] = {}
         self._input: tuple[int, int] | None = None
         self._pending = b""
+        self._terminal = self._ending = False
         self._size = b""
         self._answer: dict[str, Any] | None = None
 
@@ -37,6 +43,7 @@ class Session:
         Its streams are pipes of ours, never descriptors of the caller: those could be opened anew through /proc.
         FailedError when the sandbox itself ended.
         """
+        self._terminal = terminal
         theirs = self._open(stdin, terminal=terminal)
         try:
             self._channel.send(request, theirs)
@@ -125,10 +132,12 @@ class Session:
         try:
             if descriptor == source:
                 self._pending = os.read(source, _CHUNK)
+                if not self._pending and self._terminal:
+                    self._pending, self._ending = _END_OF_INPUT, True
                 ended = not self._pending
             else:
                 self._pending = self._pending[os.write(sink, self._pending) :]
-                ended = False
+                ended = self._ending and not self._pending
         except BlockingIOError:
             return
         except OSError:

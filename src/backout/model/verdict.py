@@ -10,6 +10,7 @@ from backout.model.effect import Effect
 
 ALLOW, ASK, REFUSE = "allow", "ask", "refuse"
 _NAMED = 3
+_ONCE_MORE = "The checks are made once more after the apply."
 _AROUND = "Mend what stands in the way, or change the command; then rehearse again."
 
 
@@ -35,13 +36,14 @@ class Verdict(NamedTuple):
 class Context(NamedTuple):
     """What a judgement looks at besides the effects.
 
-    `failed` is the command's exit code where it is not among the accepted ones; `obstacles` say what cannot be
-    applied on this host; `expecting` tells whether any `--expect` was given; `accept` is the digest that
-    the user accepts.
+    `failed` is the command's exit code where it is not among the accepted ones, `advice` what helps then; `obstacles`
+    say what cannot be applied on this host; `expecting` tells whether any `--expect` was given; `accept` is the digest
+    that the user accepts.
     """
 
     digest: str
     failed: int | None = None
+    advice: str = "Mend the command, or accept the code with --ok-exit or --allow-failure."
     expecting: bool = False
     accept: str | None = None
     yes: bool = False
@@ -54,21 +56,18 @@ def judge(effects: Sequence[Effect], context: Context) -> Verdict:
     refusals = _refusals(effects, context)
     if refusals:
         return Verdict(REFUSE, tuple(refusals))
-    questions = _questions(effects, context)
-    if not questions or context.yes or context.accept is not None:
-        return Verdict(ALLOW, tuple(questions))
-    return Verdict(ASK, tuple(questions))
+    worries, undecided = _worries(context), _undecided(effects, context)
+    if not (worries or undecided):
+        return Verdict(ALLOW)
+    if context.yes or context.accept is not None:
+        return Verdict(ALLOW, tuple(worry._replace(next=_ONCE_MORE) for worry in worries))
+    return Verdict(ASK, (*worries, *undecided))
 
 
 def _refusals(effects: Sequence[Effect], context: Context) -> list[Reason]:
     reasons = []
     if context.failed is not None:
-        reasons.append(
-            Reason(
-                f"The command exited {context.failed}.",
-                next="Mend the command, or accept the code with --ok-exit or --allow-failure.",
-            )
-        )
+        reasons.append(Reason(f"The command exited {context.failed}.", next=context.advice))
     surprises = [effect for effect in effects if effect.expected is False]
     if surprises:
         named = ", ".join(f"{e.kind}:{e.subject}" for e in surprises[:_NAMED]) + (
@@ -98,16 +97,16 @@ def _refusals(effects: Sequence[Effect], context: Context) -> list[Reason]:
     return reasons
 
 
-def _questions(effects: Sequence[Effect], context: Context) -> list[Reason]:
-    reasons = [
+def _worries(context: Context) -> list[Reason]:
+    """Say what was unwell before: that is shown and asked about, and refuses nothing (design, "Checks and rescue")."""
+    return [
         Reason(f"Check {name!r} was unhealthy before the change.", next="Answer the question, or give --yes.")
         for name in red_before(list(context.checks))
     ]
-    if effects and not context.expecting:
-        reasons.append(
-            Reason(
-                "Nothing was expected, so a person decides.",
-                next=f"Answer the question, or give --yes or --accept {context.digest}.",
-            )
-        )
-    return reasons
+
+
+def _undecided(effects: Sequence[Effect], context: Context) -> list[Reason]:
+    if not effects or context.expecting:
+        return []
+    decides = f"Answer the question, or give --yes or --accept {context.digest}."
+    return [Reason("Nothing was expected, so a person decides.", next=decides)]
