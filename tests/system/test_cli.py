@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -372,3 +373,61 @@ def test_a_change_that_would_do_nothing_is_not_recorded(backout: Backout) -> Non
     document, code = backout.json("run", *SILENT, "--yes", "--", "touch app.conf")
     assert (code, document["change"], bool(document["noise"])) == (0, None, True)
     assert backout.json("log")[0]["changes"] == []
+
+
+@pytest.mark.parametrize("to", [">/dev/full", ">&-", "| true", "2>&- >&-"])
+@pytest.mark.parametrize("json", ["", "--json"])
+def test_what_becomes_of_the_host_does_not_hang_on_a_reader(backout: Backout, to: str, json: str) -> None:
+    """An exit code of 1 says that nothing was changed; a full disk under the log must not make it a lie."""
+    words = shlex.join(backout.argv("run", *SILENT, "--yes", "--", "seq 1 50000; echo new > added"))
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {words.replace(' run ', f' {json} run ', 1)} {to}"],
+        cwd=backout.folder, env=backout.environ, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, (backout.folder / "added").exists()) == (0, True), done.stderr
+    assert "Traceback" not in done.stderr
+    if "full" in to:
+        assert "could not be written: No space left" in done.stderr
+
+
+def test_a_command_after_the_apply_that_holds_a_secret_is_wrong_usage(backout: Backout) -> None:
+    """It is kept as it is, to be run once more by `back` and `recover`; the record is copied to the journal."""
+    done = backout("run", *SILENT, "--yes", "--after", "deploy --token hunter2hunter2", "--", "true")
+    assert (done.returncode, "looks like a secret" in done.stderr) == (2, True)
+
+
+def test_what_is_left_in_shared_memory_is_named(backout: Backout) -> None:
+    """Law 1: what cannot be observed is listed; a report that says "nothing would be changed" must not be half true."""
+    document, code = backout.json("rehearse", *SILENT, "--", "echo x > /dev/shm/backout-test-segment")
+    assert (code, document["effects"]) == (0, [])
+    assert [limit for limit in document["limits"] if "backout-test-segment" in limit]
+
+
+def test_a_script_without_its_interpreter_is_told_from_a_missing_command(backout: Backout) -> None:
+    """ "Command not found" for a file that lies there sends people searching in the wrong place."""
+    (backout.folder / "script").write_text("#!/no/such/interpreter\n")
+    (backout.folder / "script").chmod(0o755)
+    assert "interpreter" in backout("rehearse", *SILENT, "--", "./script", "now").stderr
+    assert "Command not found" in backout("rehearse", *SILENT, "--", "./nothing", "now").stderr
+
+
+def test_a_back_out_is_told_as_what_it_is(backout: Backout) -> None:
+    """Who asks to take a back-out back means to have the change again."""
+    document, _ = backout.json("run", *SILENT, "--yes", "--", "echo new > added")
+    undone, _ = backout.json("back")
+    for words in (("back", undone["undone"][0]["by"]), ("run", "--yes", "--change", undone["undone"][0]["by"])):
+        error, code = backout.json(*words)
+        assert (code, error["next"]) == (2, f"backout run --change {document['change']}")
+
+
+def test_going_back_in_vain_says_what_to_do(backout: Backout) -> None:
+    """Law 7: at this moment a person is under stress, and an exit code alone helps nobody."""
+    (backout.folder / "backout.toml").write_text(
+        '[environments.here]\nhosts = ["local"]\n[[environments.here.checks]]\nname = "never"\n'
+        'run = "false"\nwithin = "1s"\n'
+    )
+    document, _ = backout.json("run", *SILENT, "--yes", "--", "echo new > added")
+    done, code = backout.json("back", "--until-healthy")
+    (reason,) = done["reasons"]
+    assert (code, reason["next"]) == (5, f"backout run --change {document['change']}")
+    assert "'never' is still unhealthy" in reason["what"]

@@ -15,6 +15,7 @@ from backout.errors import BackoutError, InterruptedError
 
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code."""
+    _have_standard_streams()
     _speak_utf8()
     _end_in_one_way()
     code = run(sys.argv[1:])
@@ -39,6 +40,15 @@ def run(words: Sequence[str]) -> int:
         # the interpreter would try once more at its end, and complain (docs.python.org, signal, "Note on SIGPIPE")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _have_standard_streams() -> None:
+    """Open what was closed by whoever started us (`>&-`): the next file that is opened would be taken for it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - the standard three
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - it takes no keyword
+        name = ("stdin", "stdout", "stderr")[descriptor]
+        setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
+    os.close(descriptor)
 
 
 def _end_in_one_way() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
-from backout.cli.screens import Console, put, put_json, screen
+from backout.cli.screens import Console, put, put_bytes, put_json, screen
 from backout.config.find import load
 from backout.config.values import Command, Config, Environment
 from backout.errors import BackoutError, NotPossibleError, UsageError
@@ -239,7 +239,7 @@ def show(options: Namespace) -> int:
         from backout.render.change import show as show_text
 
         put(show_text(change, effects, screen(options)))
-        sys.stdout.buffer.write(said)
+        put_bytes(sys.stdout, said)
     return 0
 
 

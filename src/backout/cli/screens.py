@@ -9,7 +9,7 @@ import shlex
 import sys
 import threading
 from argparse import Namespace
-from typing import Any
+from typing import Any, TextIO
 
 from backout.errors import BackoutError
 from backout.render.progress import Reporter, SilentReporter, reporter
@@ -32,17 +32,26 @@ def error_text(error: BackoutError) -> str:
 
 def put_json(document: dict[str, Any]) -> None:
     """Write the one document of --json."""
-    sys.stdout.write(json.dumps(document) + "\n")
+    put(json.dumps(document))
 
 
 def put(text: str) -> None:
     """Write a drawing on stdout; characters that its encoding lacks are escaped."""
-    sys.stdout.write(
-        text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
-    )
-    if text and not text.endswith("\n"):
-        sys.stdout.write("\n")
-    sys.stdout.flush()
+    ended = text if not text or text.endswith("\n") else text + "\n"
+    put_bytes(sys.stdout, ended.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+
+
+def put_bytes(stream: TextIO, data: bytes) -> None:
+    """Write bytes; where they cannot go, say so once and go on: what becomes of the host does not hang on a reader."""
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except OSError as error:
+        # in place of what is broken, also for the interpreter's own last try (docs.python.org, signal, "SIGPIPE")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+            sys.stderr.write(f"backout: the output could not be written: {error.strerror}.\n")
 
 
 class Console:
@@ -70,10 +79,7 @@ class Console:
         elif self._live:
             self._reporter.output(text, data)
         elif not self._silent:
-            stream = sys.stdout if text == "stdout" else sys.stderr
-            stream.flush()
-            stream.buffer.write(data)
-            stream.buffer.flush()
+            put_bytes(sys.stdout if text == "stdout" else sys.stderr, data)
 
     def step(self, text: str) -> None:
         """Say what begins now."""

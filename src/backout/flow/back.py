@@ -8,6 +8,7 @@ from backout import __version__
 from backout.errors import ConflictError, FailedError, NeedsPersonError, UsageError
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, UNHEALTHY, CheckResult, turned_red
+from backout.model.verdict import Reason
 
 DONE, NEEDS_PERSON, CONFLICT = 0, 5, 6
 
@@ -32,6 +33,7 @@ def back(session: Session, target: Target) -> tuple[dict[str, Any], int]:
         "undone": [],
         "conflicts": [],
         "checks": [],
+        "reasons": [],
         "exit_code": DONE,
     }
     results = session.live_checks(BEFORE)
@@ -46,14 +48,26 @@ def back(session: Session, target: Target) -> tuple[dict[str, Any], int]:
             break
         document["undone"].append(undone)
         before, results = results, session.live_checks(AFTER)
-        if turned_red([*before, *results]):
-            document["exit_code"] = NEEDS_PERSON
+        red = turned_red([*before, *results])
+        if red:
+            _need_person(document, f"Check {red[0]!r} is unhealthy since change {change['id']} was taken back.")
             break
     document["checks"] = [result._asdict() for result in results]
     if target.until_healthy and document["exit_code"] == DONE and _unwell(results):
-        document["exit_code"] = NEEDS_PERSON
+        unwell = next(result.name for result in results if result.result == UNHEALTHY)
+        _need_person(document, f"No change is left that could be taken back, and check {unwell!r} is still unhealthy.")
     session.learn()
     return document, document["exit_code"]
+
+
+def _need_person(document: dict[str, Any], what: str) -> None:
+    """Say what a person has to know when going back did not help, and how to bring a change back (law 7)."""
+    undone = [entry["change"] for entry in document["undone"]]
+    count = "1 change was" if len(undone) == 1 else f"{len(undone)} changes were"
+    state = f"{count} taken back; nothing else was changed."
+    way_on = f"backout run --change {undone[-1]}" if undone else "backout log"
+    document["reasons"].append(Reason(what, state, way_on)._asdict())
+    document["exit_code"] = NEEDS_PERSON
 
 
 def _unwell(results: list[CheckResult]) -> bool:
@@ -70,12 +84,18 @@ def _chosen(session: Session, target: Target) -> list[dict[str, Any]]:
         return standing if target.until_healthy else standing[:1]
     ids = [change["id"] for change in standing]
     if target.change not in ids:
-        known = any(change["id"] == target.change for change in changes)
-        what = (
-            "does not stand; it was taken back, refused, or let go by gc" if known else "is not on this host's record"
-        )
-        raise UsageError(f"Change {target.change} {what}.", next="backout log shows which changes stand.")
+        raise _does_not_stand(target.change, {change["id"]: change for change in changes})
     return standing[: ids.index(target.change) + 1]
+
+
+def _does_not_stand(change: str, known: dict[str, dict[str, Any]]) -> UsageError:
+    """Say why a change cannot be taken back."""
+    if change not in known:
+        return UsageError(f"Change {change} is not on this host's record.", next="backout log")
+    undoes = known[change]["body"].get("undoes")
+    if undoes:
+        return UsageError(f"Change {change} is the back-out of {undoes}.", next=f"backout run --change {undoes}")
+    return UsageError(f"Change {change} does not stand: taken back, refused, or let go by gc.", next="backout log")
 
 
 def _take_back(session: Session, change: dict[str, Any], target: Target) -> dict[str, Any]:

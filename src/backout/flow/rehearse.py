@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from backout.errors import BackoutError, FailedError, RefusedError
+from backout.errors import BackoutError, FailedError, RefusedError, UsageError
 from backout.flow.session import Session
 from backout.model.check import BEFORE, CheckResult
 from backout.model.effect import Effect, effect_from
-from backout.model.redact import redact
+from backout.model.redact import redact, redact_words
 from backout.model.reproduce import limits_of_two, mark_reproducible
 from backout.model.selector import Selector, mark_expected
 from backout.model.verdict import REFUSE, Context, Verdict, judge
@@ -54,6 +54,7 @@ class Measured(NamedTuple):
 
 def measure(session: Session, wanted: Wanted) -> Measured:
     """Run live checks, rehearse, judge. The host keeps the rehearsal until it is applied, refused or let go."""
+    require_harmless_after(wanted.after)
     before = session.live_checks(BEFORE)
     change = session.new_id()
     session.tell.step("rehearsing")
@@ -76,7 +77,7 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     verdict = judge(effects, context)
     document.update(
         environment=None if session.environment is None else session.environment.name,
-        command=[redact(word) for word in wanted.recorded or wanted.argv],
+        command=redact_words(wanted.recorded or wanted.argv),
         effects=[effect.document() for effect in effects],
         checks=[result._asdict() for result in results],
         limits=[
@@ -87,6 +88,15 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         verdict=verdict.document(),
     )
     return Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"])
+
+
+def require_harmless_after(command: str | None) -> None:
+    """Refuse a command after the apply that holds a secret: the record keeps it as it is, to run it once more."""
+    if command is not None and redact(command) != command:
+        raise UsageError(
+            "--after holds what looks like a secret, and the record would keep it.",
+            next="Put the command into a script that reads the secret from a file, and give that.",
+        )
 
 
 def limits_of_after(command: str | None) -> list[str]:

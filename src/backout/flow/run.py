@@ -9,7 +9,7 @@ from typing import Any
 
 from backout import __version__
 from backout.errors import BackoutError, InterruptedError, NeedsPersonError, RefusedError
-from backout.flow.rehearse import Measured, Wanted, limits_of_after, measure, refusal
+from backout.flow.rehearse import Measured, Wanted, limits_of_after, measure, refusal, require_harmless_after
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
 from backout.model.effect import effect_from
@@ -169,6 +169,7 @@ def _rescue(session: Session, wanted: Wanted, measured: Measured, what: str) -> 
 
 def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Measured]:
     """Judge what is recorded of a change as if it had been rehearsed now; its command after the apply comes with it."""
+    require_harmless_after(wanted.after)
     document = session.link.ask("show", change=change)
     body = next(known["body"] for known in session.changes() if known["id"] == change)
     wanted = wanted._replace(after=wanted.after or body.get("after"))

@@ -25,7 +25,8 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
     """Answer the parent's requests until it closes the channel.
 
     `{"run": {argv, cwd, env, terminal}}` with descriptors (stdin, stdout, stderr), and `{"call": true}` with one for
-    the result. The answer is `{status, left}`, or `{failed: {errno, what}}` when the command could not be started.
+    the result. The answer is `{status, left, in_memory}` (names: of processes, in /dev/shm), or `{failed: {errno,
+    what}}` when the command could not be started.
     """
     wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
@@ -62,7 +63,8 @@ def _wait(child: int, channel: Channel, wake: int) -> dict[str, Any] | None:
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)
         status = _reap(child)
-    return {"status": status, "left": _end_all()}
+    in_memory = [as_text(name) for name in sorted(os.listdir(b"/dev/shm"))]
+    return {"status": status, "left": _end_all(), "in_memory": in_memory}
 
 
 def _reap(wanted: int | None) -> int | None:

@@ -27,6 +27,7 @@ from backout.host.session import Limits, Session
 from backout.host.stage import Layer
 from backout.host.view import COPY, View, plan_view
 
+_NAMED = 5
 _TYPES = ((st.S_ISDIR, "dir"), (st.S_ISREG, "file"))
 
 
@@ -245,6 +246,7 @@ class Sandbox:
         if "failed" in answer:
             raise _cannot_start(answer["failed"], argv, cwd)
         self._name_the_left(answer["left"])
+        self._name_what_is_not_kept(answer["in_memory"])
         status = answer["status"]
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
@@ -258,6 +260,13 @@ class Sandbox:
             self.limits.append(
                 f"{many} left behind by the command {'was' if len(left) == 1 else 'were'} ended: {names}."
             )
+
+    def _name_what_is_not_kept(self, in_memory: list[str]) -> None:
+        if in_memory:
+            names = ", ".join(os.fsdecode(as_bytes(name)) for name in in_memory[:_NAMED])
+            more = f" and {len(in_memory) - _NAMED} more" if len(in_memory) > _NAMED else ""
+            what = f"{names}{more}"
+            self.limits.append(f"Shared memory is private to a rehearsal; what was left in /dev/shm is gone: {what}.")
 
     def freeze(self) -> None:
         """End the view: from here on the uppers are final. Again is fine."""
@@ -377,6 +386,7 @@ def _same(live: bytes, copy: bytes) -> bool:
 
 
 def _cannot_start(failed: dict[str, Any], argv: Sequence[bytes], cwd: bytes) -> BackoutError:
+    """Say why a command could not be started; where its file is there, it is its interpreter that is missing."""
     reason = os.strerror(failed["errno"])
     if failed["what"] == "cwd":
         return FailedError(
@@ -385,6 +395,10 @@ def _cannot_start(failed: dict[str, Any], argv: Sequence[bytes], cwd: bytes) -> 
     if failed["what"] == "sandbox":
         return FailedError(f"The sandbox could not be closed around the command: {reason}.", next="backout doctor")
     name = os.fsdecode(argv[0])
-    if failed["errno"] == 2:  # noqa: PLR2004 - ENOENT
+    if failed["errno"] == errno.ENOENT and b"/" in argv[0] and os.path.exists(os.path.join(cwd, argv[0])):
+        return FailedError(
+            f"{name} is there, but what its first line names as its interpreter is not.", next=f"head -n 1 {name}"
+        )
+    if failed["errno"] == errno.ENOENT:
         return FailedError(f"Command not found: {name}.", next="Check its name and PATH.")
     return FailedError(f"{name} cannot be executed: {reason}.", next="Check its mode, and its first line.")

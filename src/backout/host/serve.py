@@ -7,6 +7,7 @@ backout.error/1}. The first line it writes is the sentinel, so that whatever a l
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import signal
@@ -39,8 +40,8 @@ class Host:
     def __init__(self, say: Callable[[dict[str, Any]], None], state: bytes | None = None) -> None:
         """Answer for the state folder given, or for this user's own."""
         self._say = say
-        self._state = state or state_folder(os.environ, os.geteuid())
-        self._ledger = Ledger(self._state)
+        self.state = state or state_folder(os.environ, os.geteuid())
+        self._ledger = Ledger(self.state)
         self._transactions = Transactions(self._ledger, self._service)
         self._rehearsed: dict[str, Rehearsed] = {}
 
@@ -50,21 +51,21 @@ class Host:
             "release": __version__,
             "host": os.uname().nodename,
             "uid": os.geteuid(),
-            "state": os.fsdecode(self._state),
+            "state": os.fsdecode(self.state),
         }
 
     def doctor(self) -> list[dict[str, Any]]:
         """Tell what this host can do, and how to mend what it cannot."""
         from backout.host.probe import probe
 
-        return [dict(zip(("name", "ok", "what", "remedy"), row)) for row in probe(self._state)]
+        return [dict(zip(("name", "ok", "what", "remedy"), row)) for row in probe(self.state)]
 
     def rehearse(self, **asked: Any) -> dict[str, Any]:
         """Rehearse a command; gives {document, moved, obstacles, steps}: how many an apply takes."""
-        make_state(self._state)
+        make_state(self.state)
         checks = tuple(check_from(check) for check in asked.pop("checks", ()))
         request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
-        rehearsed = rehearse(request, self._state, self._output, self._progress)
+        rehearsed = rehearse(request, self.state, self._output, self._progress)
         self._rehearsed[request.change] = rehearsed
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
         steps = len(rehearsed.plan.steps) + len(rehearsed.plan.appends)
@@ -84,8 +85,8 @@ class Host:
     def _record_refused(
         self, change: str, rehearsed: Rehearsed, body: dict[str, Any], document: dict[str, Any]
     ) -> None:
-        Archive(self._state, change).keep_output(rehearsed.output)
-        plan_hash = Archive(self._state, change).keep(rehearsed.plan, rehearsed.scanned.raw.values(), document)
+        Archive(self.state, change).keep_output(rehearsed.output)
+        plan_hash = Archive(self.state, change).keep(rehearsed.plan, rehearsed.scanned.raw.values(), document)
         self._ledger.append(change, REFUSED, {**body, "plan": plan_hash})
 
     def apply(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> None:
@@ -96,7 +97,7 @@ class Host:
             raise ConflictError(f"The host moved on during the rehearsal: {named}.", next="Rehearse again.")
         order = Order(change, rehearsed.plan, tuple(rehearsed.scanned.raw.values()), rehearsed.base_ns, rehearsed.locks)
         self._locked(lambda: self._transactions.apply(order, body, document))
-        Archive(self._state, change).keep_output(rehearsed.output)
+        Archive(self.state, change).keep_output(rehearsed.output)
         self._rehearsed.pop(change)
 
     def keep(self, change: str, body: dict[str, Any]) -> None:
@@ -175,11 +176,11 @@ class Host:
 
     def show(self, change: str) -> dict[str, Any]:
         """Give a recorded change's effects document."""
-        return Archive(self._state, self._change(change).id).document()
+        return Archive(self.state, self._measured(change).id).document()
 
     def output(self, change: str) -> str:
         """Give what a recorded change's command wrote, the end of it where it was very much; in base64."""
-        return base64.b64encode(Archive(self._state, self._change(change).id).output()).decode()
+        return base64.b64encode(Archive(self.state, self._change(change).id).output()).decode()
 
     def gc(self, *, older_than_s: float, standing: bool, dry_run: bool) -> dict[str, Any]:
         """Let go of what nobody can need any more; with `standing`, of what could still be taken back, too."""
@@ -201,6 +202,15 @@ class Host:
         )
         self._locked(lambda: self._transactions.apply(Order(new, Plan(steps=steps), (), 0), body))
         self.keep(new, {})
+
+    def _measured(self, change: str) -> Change:
+        """Find a change that has effects of its own: a back-out has those of the one that it took back."""
+        known = self._change(change)
+        if known.undoes:
+            raise UsageError(
+                f"Change {change} is the back-out of {known.undoes}.", next=f"backout run --change {known.undoes}"
+            )
+        return known
 
     def _change(self, change: str) -> Change:
         for known in self._transactions.changes():
@@ -234,10 +244,13 @@ OPERATIONS = (
     *("check", "after", "recover", "changes", "entries", "show", "output", "gc", "enforcers", "pause"),
 )
 """What may be asked: the names of `Host`'s methods."""
+CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "gc", "pause")
+"""Those that change the host or the record."""
 
 
 def answer(host: Host, line: bytes) -> dict[str, Any]:
     """Answer one request; an error becomes its document, an interrupt leaves the host as it was."""
+    operation = ""
     try:
         request = json.loads(line)
         operation = request.pop("op")
@@ -249,13 +262,19 @@ def answer(host: Host, line: bytes) -> dict[str, Any]:
     except KeyboardInterrupt:
         return {"error": InterruptedError("Interrupted.", state="This host is as it was before.").document()}
     except OSError as error:
-        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "the host"
-        failed = FailedError(
-            f"{error.strerror or error} at {name}.",
-            state="See backout log for where the change stands.",
-            next="backout recover",
-        )
-        return {"error": failed.document()}
+        return {"error": _failed(error, operation, host.state).document()}
+
+
+def _failed(error: OSError, operation: str, state: bytes) -> FailedError:
+    """Say what the kernel refused, and what that means for the host: most operations change nothing of it."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "the host"
+    what, way_on = f"{error.strerror or error} at {name}.", "backout doctor"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = f"There is no space left where backout keeps its state: {os.fsdecode(state)}."
+        way_on = f"Free some (backout gc may help), then try again: df -h {os.fsdecode(state)}"
+    if operation not in CHANGING:
+        return FailedError(what, next=way_on)
+    return FailedError(what, state="See backout log for where the change stands.", next="backout recover")
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 MASK = "••••"
 _WORD = (
@@ -28,6 +29,12 @@ _TOKEN = re.compile(
 """Tokens that say by their own beginning what they are, as their issuers document: GitHub, GitLab, Slack, AWS, Google,
 OpenAI, Stripe, SendGrid, npm, PyPI; and JSON Web Tokens (RFC 7519)."""
 _ELEMENT = re.compile(rf"(<({_NAME})(?:\s[^<>]*)?>)[^<]+(?=</\2>)", re.IGNORECASE)
+_SECRET_OPTION = re.compile(rf"--?{_NAME}", re.IGNORECASE)
+_TOOL = re.compile(
+    r"((?:\bcurl\b[^\n|;&]*?[\s\0](?:-u|--user)[ =\0]?[^\s:\0]+:|\b(?:mysql|mysqldump|mysqladmin)\b[^\n|;&]*?[\s\0]-p))"
+    r"[^\s\0]+"
+)
+"""Tools that take a password in an option that is named for something else: curl(1) -u, mysql(1) -p."""
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
 )
@@ -45,8 +52,19 @@ def redact(text: str) -> str:
     text = _TOKEN.sub(MASK, text)
     text = _ELEMENT.sub(rf"\g<1>{MASK}", text)
     text = _BEARER.sub(rf"\g<1>{MASK}", text)
+    text = _TOOL.sub(rf"\g<1>{MASK}", text)
     text = _OPTION.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
+
+
+def redact_words(words: Sequence[str]) -> list[str]:
+    """Mask secrets in a command's words: also a word that follows an option which is named a secret, alone."""
+    masked = [redact(word) for word in words]
+    for at, word in enumerate(words[:-1]):
+        if _SECRET_OPTION.fullmatch(word):
+            masked[at + 1] = MASK
+    text = "\0".join(masked)
+    return _TOOL.sub(rf"\g<1>{MASK}", text).split("\0")
 
 
 def redact_value(key: str, value: str) -> str:

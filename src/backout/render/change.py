@@ -124,6 +124,9 @@ def back(document: dict[str, Any], screen: Screen) -> str:
         parts += labelled("Checks", _check_rows(document["checks"], screen))
     if document["conflicts"]:
         parts += _conflicts(document["conflicts"], screen)
+    for reason in document["reasons"]:
+        parts += labelled("Needs you", wrapped(f"{reason['what']} {reason['state']}", screen.width - LABEL, "bold red"))
+        parts += labelled("Next", [Text(screen.visible(reason["next"]))])
     return text_of(parts or [Text("Nothing stands that could be taken back.")], screen)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.model.redact import MASK, redact, redact_value
+from backout.model.redact import MASK, redact, redact_value, redact_words
 
 SECRET = "hunter2"
 
@@ -48,6 +48,23 @@ def test_a_value_that_is_named_a_secret_is_masked_and_the_rest_can_be_read(text:
 def test_an_option_that_is_named_a_secret_loses_its_value_alone(text: str, redacted: str) -> None:
     """The command line is in the ledger of every change, where colleagues read it."""
     assert redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    ("words", "redacted"),
+    [
+        (("tool", "--password", "hunter2", "-v"), ["tool", "--password", MASK, "-v"]),
+        (("tool", "--password=hunter2"), ["tool", f"--password={MASK}"]),
+        (("sh", "-c", "tool --token hunter2"), ["sh", "-c", f"tool --token {MASK}"]),
+        (("curl", "-u", "admin:hunter2", "https://x"), ["curl", "-u", f"admin:{MASK}", "https://x"]),
+        (("mysqldump", "-phunter2", "shop"), ["mysqldump", f"-p{MASK}", "shop"]),
+        (("grep", "-p", "shop"), ["grep", "-p", "shop"]),
+    ],
+)
+def test_a_command_is_masked_across_its_words(words: tuple[str, ...], redacted: list[str]) -> None:
+    """A shell hands a program its option and the secret as two words; both are in the ledger for good."""
+    assert redact_words(words) == redacted
+    assert SECRET not in redact(" ".join(words))
 
 
 TOKENS = {

@@ -102,7 +102,14 @@ def test_a_conflict_shows_the_edit_and_what_either_choice_does() -> None:
         },
         {"path": "/bin/x", "change": "c3", "what": "edited since", "diff": None},
     ]
-    document = {"schema": "backout.back/1", "undone": [], "conflicts": conflicts, "checks": [], "exit_code": 6}
+    document = {
+        "schema": "backout.back/1",
+        "undone": [],
+        "conflicts": conflicts,
+        "checks": [],
+        "reasons": [],
+        "exit_code": 6,
+    }
     drawn = change.back(valid(document), SCREEN)
     assert drawn == change.conflicts(conflicts, SCREEN)
     for told in (
@@ -129,12 +136,14 @@ def test_back_says_what_was_taken_back_and_whether_it_is_healthy() -> None:
             {"name": "answers", "where": "after", "result": "healthy", "output": ""},
             {"name": "imports", "where": "after", "result": "unhealthy", "output": "Traceback\nImportError: x\n"},
         ],
-        "exit_code": 0,
+        "reasons": [{"what": "It is still red.", "state": "c3 is gone.", "next": "backout run --change c3"}],
+        "exit_code": 5,
     }
     drawn = change.back(valid(document), SCREEN)
     assert "Taken back c3  puppet apply" in drawn
     assert "Edits      saved as /s/a" in drawn
     assert "2 paths moved on since" in drawn
+    assert "Needs you  It is still red. c3 is gone.\nNext       backout run --change c3" in drawn
     assert "answers  healthy" in drawn
     assert "imports  unhealthy  after  ImportError: x" in drawn
     assert change.checks(document["checks"], SCREEN) in drawn.replace("Checks     ", "").replace(
@@ -144,7 +153,7 @@ def test_back_says_what_was_taken_back_and_whether_it_is_healthy() -> None:
 
 def test_nothing_to_take_back_is_said() -> None:
     """An empty answer leaves a person in doubt."""
-    document = {"schema": "backout.back/1", "undone": [], "conflicts": [], "checks": [], "exit_code": 0}
+    document = {"schema": "backout.back/1", "undone": [], "conflicts": [], "checks": [], "reasons": [], "exit_code": 0}
     assert "Nothing stands that could be taken back." in change.back(valid(document), SCREEN)
     assert "No change is on record." in change.log(valid({"schema": "backout.changes/1", "changes": []}), SCREEN)
     assert "No checks" in change.checks([], SCREEN)
