@@ -404,7 +404,7 @@ def test_what_is_left_in_shared_memory_is_named(backout: Backout) -> None:
 
 
 def test_a_script_without_its_interpreter_is_told_from_a_missing_command(backout: Backout) -> None:
-    """ "Command not found" for a file that lies there sends people searching in the wrong place."""
+    """To say "Command not found" of a file that lies there sends people searching in the wrong place."""
     (backout.folder / "script").write_text("#!/no/such/interpreter\n")
     (backout.folder / "script").chmod(0o755)
     assert "interpreter" in backout("rehearse", *SILENT, "--", "./script", "now").stderr
