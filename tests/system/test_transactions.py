@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backout.errors import ConflictError
-from backout.host.takeback import DISCARD, KEEP, Wish, take_back
+from backout.errors import ConflictError, UsageError
+from backout.host.takeback import DISCARD, KEEP, Wish, redo_order, take_back
 from kit.bench import Bench
 from kit.picture import difference, picture
 
@@ -173,3 +173,50 @@ def test_a_log_that_grew_since_keeps_its_live_version(bench: Bench) -> None:
     assert told["noise_kept"] == 1
     assert (bench.tree / code).read_text() == "two"
     assert (bench.tree / "etc/app.conf").read_text() == "workers = 2\n"
+
+
+def _new_folder(root: Path) -> None:
+    (root / "new/deep").mkdir(parents=True)
+    for name in ("new/ours", "new/edited", "new/deep/ours", "new/deep/other"):
+        (root / name).write_text("ours\n")
+    (root / "new/whole").mkdir()
+    (root / "new/whole/ours").write_text("ours\n")
+
+
+@pytest.fixture
+def lived_in(bench: Bench) -> Bench:
+    """Give a tree with a folder that a change made, and in which somebody has worked since."""
+    order = bench.rehearse(_new_folder)
+    bench.transactions.apply(order, {}, {"schema": "backout.effects/1"})
+    bench.transactions.keep(order.change, {})
+    (bench.tree / "new/edited").write_text("edited\n")
+    (bench.tree / "new/deep/theirs").write_text("theirs\n")
+    return bench
+
+
+def test_of_a_new_folder_that_somebody_worked_in_the_edits_stay_and_the_rest_goes(lived_in: Bench) -> None:
+    """--keep-edits takes back everything else: one file of a colleague's must not keep a whole deployment there."""
+    told = take_back(lived_in.transactions, lived_in.ledger, Wish(lived_in.change("change1"), "undo", {}, KEEP))
+    left = {str(path.relative_to(lived_in.tree / "new")) for path in (lived_in.tree / "new").rglob("*")}
+    assert left == {"edited", "deep", "deep/theirs"}
+    assert {Path(path).name for path in told["edited"]} == {"edited", "theirs"}
+    assert {Path(path).read_text() for path in told["saved"]} == {"edited\n", "theirs\n"}
+
+
+def test_a_new_folder_that_somebody_worked_in_can_be_discarded_and_is_kept_whole_aside(lived_in: Bench) -> None:
+    """--discard-edits: a dead end would leave a person without a way to be rid of the change; nothing is lost."""
+    (saved,) = take_back(lived_in.transactions, lived_in.ledger, Wish(lived_in.change("change1"), "undo", {}, DISCARD))[
+        "saved"
+    ]
+    assert not (lived_in.tree / "new").exists()
+    assert (Path(saved) / "deep/theirs").read_text() == "theirs\n"
+    assert (Path(saved) / "edited").read_text() == "edited\n"
+
+
+def test_what_was_discarded_is_not_applied_as_if_it_had_been_rehearsed(lived_in: Bench) -> None:
+    """Law 3: the edits lie in the stage now, where the new bits were; `run --change` must not bring those back."""
+    first = lived_in.change("change1")
+    take_back(lived_in.transactions, lived_in.ledger, Wish(first, "undo", {}, DISCARD))
+    lived_in.transactions.keep("undo", {})
+    with pytest.raises(UsageError, match="not what was rehearsed"):
+        redo_order(lived_in.ledger, lived_in.change("change1"), "again")

@@ -105,13 +105,13 @@ def _step(effect: RawEffect, where: Found, layer: Layer, in_place: set[bytes]) -
         if where.copied and (where.links > 1 or effect.path in in_place):
             if before.type != "file":
                 return Meta(effect.path, before, after)
-            copies = layer.displaced + b"/" + _flat(effect.path)
+            copies = layer.displaced + b"/" + flat(effect.path)
             return Write(effect.path, copies + b".before", where.upper or b"", before, after)
-    staged = where.upper or layer.displaced + b"/" + _flat(effect.path)
+    staged = where.upper or layer.displaced + b"/" + flat(effect.path)
     return Switch(effect.path, staged, before, after, where.inode, where.upper_inode if after is not None else None)
 
 
-def _flat(path: bytes) -> bytes:
+def flat(path: bytes) -> bytes:
     """Name a path's place among the displaced: one flat folder, so that no directories need making."""
     return hashlib.sha256(path).hexdigest()[:40].encode()
 

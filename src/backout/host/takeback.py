@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from backout.errors import UsageError
 from backout.host.archive import Archive
 from backout.host.execute import Conflict, Executor
 from backout.host.ledger import Ledger
-from backout.host.plan import Plan, undo_plan
+from backout.host.mounts import is_below, is_within
+from backout.host.plan import Plan, flat, undo_plan
+from backout.host.scan import is_whiteout
 from backout.host.transact import Order, Transactions, busy, is_noise, manifest, stop_at_conflicts, without_moved_noise
-from backout.host.tree import Parents, state_of
+from backout.host.tree import Parents, below, state_of
 from backout.model.effect import RawEffect
 from backout.model.ledger import KEPT, REFUSED, UNDONE, Change
 from backout.model.redact import redact
+from backout.model.state import State
 from backout.model.step import Service, Step, Switch, Write
 
 STOP, KEEP, DISCARD = "stop", "keep", "discard"
@@ -52,12 +56,13 @@ def take_back(transactions: Transactions, ledger: Ledger, wish: Wish) -> dict[st
     stop_at_conflicts(busy(reverse.steps))
     if conflicts and wish.edits == STOP:
         stop_at_conflicts(conflicts, [_diff(conflict, reverse) for conflict in conflicts])
-    if conflicts:
-        reverse = _without(reverse, conflicts) if wish.edits == KEEP else _over(reverse, conflicts)
+    if conflicts and wish.edits == KEEP:
+        reverse, conflicts = _without(reverse, conflicts, raw)
+    elif conflicts:
+        reverse = _over(reverse, conflicts)
     edited = [os.fsdecode(conflict.path) for conflict in conflicts]
     body = {**wish.body, "undoes": wish.change.id, "edits": wish.edits, "edited": edited}
-    known = {c.path for c in conflicts}
-    order = Order(wish.new, reverse, tuple(r for r in raw if r.path not in known), barrier_ns)
+    order = Order(wish.new, reverse, _as_found(raw, conflicts), barrier_ns)
     copies = _copies(Archive(ledger.state, wish.new), conflicts) if wish.edits == KEEP else []
     transactions.apply(order, body)
     saved = _saved(reverse, edited) if wish.edits == DISCARD else copies
@@ -70,7 +75,40 @@ def redo_order(ledger: Ledger, change: Change, new: str) -> tuple[Order, dict[st
         raise UsageError(f"Change {change.id} stands already.", next=f"backout back {change.id} takes it back.")
     archive = Archive(ledger.state, change.id)
     document = {**archive.document(), "change": new}
-    return Order(new, archive.plan(change.body.get("plan")), tuple(archive.raw()), 0), document
+    order = Order(new, archive.plan(change.body.get("plan")), tuple(archive.raw()), 0)
+    moved = sorted(_not_as_rehearsed(order))
+    if moved:
+        raise UsageError(
+            f"What is kept of change {change.id} is not what was rehearsed any more: {os.fsdecode(moved[0])}.",
+            next="Rehearse its command again: edits were discarded into it.",
+        )
+    return order, document
+
+
+def _not_as_rehearsed(order: Order) -> Iterator[bytes]:
+    """Name the paths whose new side in the stage is not as rehearsed (law 3): edits may have been put aside there."""
+    after = {effect.path: effect.after for effect in order.raw}
+    parents = Parents()
+    try:
+        for step in order.plan.steps:
+            if isinstance(step, Switch) and step.want is not None:
+                if not _as_left(state_of(parents.name(step.staged)), step.want):
+                    yield step.path
+                elif step.want.type == "dir":
+                    yield from _not_below(step, after)
+    finally:
+        parents.close()
+
+
+def _not_below(step: Switch, after: dict[bytes, State | None]) -> Iterator[bytes]:
+    left = {path for path, state in after.items() if state is not None and is_below(path, step.path)}
+    for staged, name in below(step.staged):
+        path, status = step.path + staged[len(step.staged) :], name.lstat()
+        left.discard(path)
+        removed = status is not None and is_whiteout(name, status)  # of a refused change, which was never settled
+        if not removed and not _as_left(state_of(name), after.get(path)):
+            yield path
+    yield from left
 
 
 def _saved(reverse: Plan, edited: list[str]) -> list[str]:
@@ -93,10 +131,68 @@ def _copies(archive: Archive, conflicts: list[Conflict]) -> list[str]:
     return copies
 
 
-def _without(plan: Plan, conflicts: list[Conflict]) -> Plan:
-    """Leave the edited paths alone."""
+def _as_found(raw: list[RawEffect], conflicts: list[Conflict]) -> tuple[RawEffect, ...]:
+    """Expect at the edited paths, and beneath them, what is there now."""
     edited = {conflict.path for conflict in conflicts}
-    return plan._replace(steps=tuple(s for s in plan.steps if isinstance(s, Service) or s.path not in edited))
+    found = [r for r in raw if not any(is_within(r.path, path) for path in edited)]
+    for path in edited:
+        if os.path.isdir(path) and not os.path.islink(path):
+            found += [RawEffect(at, state_of(name), None) for at, name in below(path)]
+    return tuple(found)
+
+
+def _without(plan: Plan, conflicts: list[Conflict], raw: list[RawEffect]) -> tuple[Plan, list[Conflict]]:
+    """Leave the edited paths alone. A new folder that holds edits is taken apart: the rest of it goes.
+
+    Gives the plan, and the paths that stay.
+    """
+    edited = {conflict.path for conflict in conflicts}
+    apart = [s for s in plan.steps if isinstance(s, Switch) and s.path in edited and s.want is None and _is_folder(s)]
+    left = [s for s in plan.steps if isinstance(s, Service) or s.path not in edited]
+    folder = plan.folders[0] if plan.folders else b""
+    stays = [conflict for conflict in conflicts if conflict.path not in {step.path for step in apart}]
+    for step in apart:
+        gone, kept = _taken_apart(step, {r.path: r for r in raw}, _stage_of(step, plan.folders) or folder)
+        left += gone
+        stays += kept
+    return plan._replace(steps=tuple(left)), stays
+
+
+def _is_folder(step: Switch) -> bool:
+    return step.expect is not None and step.expect.type == "dir"
+
+
+def _stage_of(step: Switch, folders: tuple[bytes, ...]) -> bytes | None:
+    """Name the stage folder of the mount that a step belongs to."""
+    return next((folder for folder in folders if is_within(step.staged, folder)), None)
+
+
+def _taken_apart(step: Switch, raw: dict[bytes, RawEffect], stage: bytes) -> tuple[list[Switch], list[Conflict]]:
+    """Go through a folder that the change made: what is as the change left it goes, whole; what is not stays."""
+    found = [(path, name.lstat(), state_of(name)) for path, name in below(step.path)]
+    kept = [
+        Conflict(path, "it was changed" if path in raw else "it was added")
+        for path, _, state in found
+        if path not in raw or not _as_left(state, raw[path].before)
+    ]
+    stays = {folder for conflict in kept for folder in _upward(conflict.path, step.path)}
+    gone: list[Switch] = []
+    for path, status, state in found:
+        if path not in stays and status is not None and not (gone and is_within(path, gone[-1].path)):
+            gone.append(Switch(path, stage + b"/displaced/" + flat(path), state, None, status.st_ino))
+    return gone, kept
+
+
+def _as_left(state: State | None, left: State | None) -> bool:
+    return state is not None and left is not None and state.timeless() == left.timeless()
+
+
+def _upward(path: bytes, top: bytes) -> list[bytes]:
+    """Name a path, and the folders above it up to `top`."""
+    found = [path]
+    while found[-1] != top:
+        found.append(os.path.dirname(found[-1]))
+    return found
 
 
 def _over(plan: Plan, conflicts: list[Conflict]) -> Plan:
