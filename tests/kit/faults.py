@@ -1,0 +1,155 @@
+"""Acts in processes of their own, at whose Nth system call a fault is injected: a kill, or an error of the kernel."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backout.model.ledger import unfinished
+from kit.bench import Bench
+from kit.picture import difference, picture
+
+ACT = Path(__file__).parent / "act.py"
+SOURCE = Path(__file__).parents[2] / "src"
+CHANGING = (
+    *("rename", "renameat", "renameat2", "write", "pwrite64", "fsync", "syncfs", "unlink", "unlinkat", "rmdir"),
+    *("mkdir", "mkdirat", "link", "linkat", "chmod", "fchmod", "fchmodat", "chown", "fchownat", "utimensat"),
+    *("setxattr", "lsetxattr", "removexattr", "lremovexattr", "ftruncate"),
+)
+OPENING = "openat"
+_CALL = re.compile(r"^\d+\s+(\w+)\((.*)$", re.MULTILINE)
+_LOG = b"logs/app.log"
+
+
+class Call(NamedTuple):
+    """The Nth call of a system call in one act."""
+
+    name: str
+    number: int
+
+
+class Ended(NamedTuple):
+    """How an act ended: its exit code, the error document of a BackoutError, what else was said; was a fault met."""
+
+    code: int
+    error: dict[str, Any] | None
+    said: str
+    met: bool = False
+
+
+def _tree(tree: Path) -> None:
+    (tree / "etc").mkdir()
+    (tree / "etc/app.conf").write_text("workers = 2\n")
+    os.setxattr(tree / "etc", "user.old", b"old")
+    (tree / "logs").mkdir()
+    (tree / os.fsdecode(_LOG)).write_text("began\n")
+    (tree / "old/deep").mkdir(parents=True)
+    (tree / "old/deep/file").write_text("old")
+    (tree / "one").write_text("shared")
+    os.link(tree / "one", tree / "two")
+    (tree / "gone").write_text("gone")
+    (tree / "stays").write_text("stays")
+    (tree / "link").symlink_to("old")
+
+
+def _edit(tree: Path) -> None:
+    (tree / "etc/app.conf").write_text("workers = 4\n")
+    (tree / "etc").chmod(0o711)
+    os.chown(tree / "etc", 1, 1)
+    os.removexattr(tree / "etc", "user.old")
+    os.setxattr(tree / "etc", "user.new", b"new")
+    with (tree / os.fsdecode(_LOG)).open("a") as log:
+        log.write("went on\n")
+    shutil.rmtree(tree / "old")
+    shutil.copytree(tree / "etc", tree / "new")
+    (tree / "one").write_text("both")
+    (tree / "gone").unlink()
+    os.link(tree / "stays", tree / "stays too")
+    (tree / "link2").symlink_to("etc")
+    (tree / "link2").rename(tree / "link")
+
+
+class Stage:
+    """A workbench whose change can be applied, undone and recovered by processes that meet a fault."""
+
+    def __init__(self, folder: Path, new: dict[bytes, Any] | None = None) -> None:
+        self.bench = Bench(folder)
+        _tree(self.bench.tree)
+        self.old = self.picture()
+        self.order = self.bench.rehearse(_edit)
+        self.state = Path(os.fsdecode(self.bench.state))
+        (self.state / "order.pickle").write_bytes(pickle.dumps(self.order))
+        self.new = new or {}
+        """What the tree is when the change is applied; without times, which the clock gives."""
+
+    def picture(self, *, times: bool = True) -> dict[bytes, Any]:
+        """Describe the tree without its log: what each apply appended there is noise, and stays."""
+        shown = picture(self.bench.tree, times=times)
+        assert re.fullmatch(rb"began\n(went on\n)*", shown.pop(_LOG)["content"])
+        return shown
+
+    def run(self, *verb: str, strace: tuple[str, ...] = ()) -> Ended:
+        """Run one act in a process of its own, under strace when asked."""
+        name, *rest = verb
+        command = [*strace, sys.executable, "-B", str(ACT), name, str(self.state), *rest]
+        environ = {"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"]}
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=60)
+        return Ended(done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr)
+
+    def injected(self, error: str, call: Call, *verb: str, onward: bool = False) -> Ended:
+        """Run an act in which a call, and with `onward` every later one of its name, fails with an error's name."""
+        when = f"{call.number}+" if onward else str(call.number)
+        log = self.state / "strace"
+        inject = f"inject={call.name}:error={error}:when={when}"
+        ended = self.run(*verb, strace=_strace(str(log), call.name, "-e", inject, "--seccomp-bpf"))
+        return ended._replace(met="(INJECTED)" in log.read_text(errors="replace"))
+
+    def killed(self, call: Call, *verb: str) -> int:
+        """Run an act and kill it at the Nth call of a system call; gives its exit code."""
+        # Not with --seccomp-bpf: strace then injects no signals.
+        inject = f"inject={call.name}:signal=SIGKILL:when={call.number}"
+        return self.run(*verb, strace=_strace("/dev/null", call.name, "-e", inject)).code
+
+    def calls(self, *verb: str, opening: bool = False) -> list[Call]:
+        """Run an act whole and list every state-changing call that it makes.
+
+        With `opening`, those that open a file for writing, too. Their numbers are a guess for the next run: how often
+        a file is opened to be compared depends on the clock.
+        """
+        log = self.state / "strace"
+        traced = ",".join((*CHANGING, OPENING) if opening else CHANGING)
+        ended = self.run(*verb, strace=_strace(str(log), traced, "--seccomp-bpf"))
+        assert ended.code == 0, ended
+        counts: dict[str, int] = collections.Counter()
+        calls = []
+        for name, arguments in _CALL.findall(log.read_text(errors="replace")):
+            counts[name] += 1
+            if name != OPENING or re.search("O_CREAT|O_WRONLY|O_RDWR", arguments):
+                calls.append(Call(name, counts[name]))
+        log.unlink()
+        return calls
+
+    def recover(self) -> None:
+        """Recover here, with no fault: the ledger is whole then, and nothing is unfinished."""
+        list(self.bench.transactions.recover(lambda _: True))
+        assert unfinished(self.bench.transactions.changes()) == []
+
+    def is_whole(self) -> str:
+        """Tell that the tree is all-old or all-new; anything else fails."""
+        if self.picture() == self.old:
+            return "old"
+        untimed = self.picture(times=False)
+        assert difference(untimed, self.new) == {}, difference(untimed, self.old)
+        return "new"
+
+
+def _strace(log: str, traced: str, *more: str) -> tuple[str, ...]:
+    return ("strace", "-f", "-qq", "-o", log, "-e", f"trace={traced}", *more)
