@@ -5,6 +5,7 @@ Each carrying the hash of the one before.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -15,6 +16,7 @@ from typing import Any
 
 from backout.errors import FailedError, NeedsPersonError, NotPossibleError, RefusedError
 from backout.host.files import make_private, sync_folder
+from backout.host.trouble import HALF_WAY, RECOVER, told
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.model.ledger import FORMAT, LedgerEntry
@@ -76,38 +78,40 @@ class Ledger:
 
     def append(self, change: str, kind: str, body: dict[str, Any]) -> LedgerEntry:
         """Add one entry; when this returns, it is on disk. The lock must be held."""
-        entries = self.entries()
+        try:
+            entries = self.entries()
+        except FailedError as error:  # reading changes nothing, but what the entry was to tell of is under way
+            error.state, error.next = HALF_WAY, RECOVER
+            raise
         prev = link_hash(entries[-1]._asdict()) if entries else GENESIS
         entry = LedgerEntry(FORMAT, os.uname().nodename, change, len(entries) + 1, prev, kind, time.time(), body)
-        line = canonical(entry._asdict()) + b"\n"
-        try:
-            self._write(line)
-        except OSError as error:
-            raise FailedError(
-                f"The ledger {os.fsdecode(self.path)} cannot be written: {error.strerror}.",
-                state="Unknown until recovered.",
-                next="backout recover",
-            ) from error
+        with told(f"The ledger {os.fsdecode(self.path)} cannot be written", HALF_WAY, RECOVER):
+            self._write(canonical(entry._asdict()) + b"\n")
         return entry
 
     def _write(self, line: bytes) -> None:
         make_private(self.state)
-        new = not os.path.exists(self.path)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             end = _whole_length(descriptor)
             os.ftruncate(descriptor, end)
-            os.lseek(descriptor, end, os.SEEK_SET)
-            view = memoryview(line)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, end)
-            raise
+            try:
+                self._put(descriptor, line, end)
+            except OSError:  # told as not written, so it must not be there, nor come back with the power
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, end)
+                    os.fsync(descriptor)
+                raise
         finally:
             os.close(descriptor)
-        if new:
+
+    def _put(self, descriptor: int, line: bytes, end: int) -> None:
+        os.lseek(descriptor, end, os.SEEK_SET)
+        view = memoryview(line)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+        if end == 0:  # new, or its first line failed before
             sync_folder(self.state)
 
     def lock(self, waiting: Iterator[None] | None = None) -> None:
@@ -116,7 +120,10 @@ class Ledger:
         `waiting` is advanced while it waits, so that a caller can say so.
         """
         make_state(self.state)
-        descriptor = os.open(self.state + b"/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self.state + b"/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(self.state, error) from error
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
@@ -132,9 +139,10 @@ class Ledger:
                         next="Wait for it to end, then try again.",
                     ) from None
                 time.sleep(0.05)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._lock = descriptor
+        with contextlib.suppress(OSError):  # on a full disk it is held all the same: only nobody can name us
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
     def unlock(self) -> None:
         """Give the lock back."""
@@ -149,10 +157,14 @@ def make_state(state: bytes) -> None:
         make_private(state)
         _require_writable(state)
     except OSError as error:
-        raise NotPossibleError(
-            f"The state folder {os.fsdecode(state)} cannot be used: {error.strerror}.",
-            next="Make it writable, or name another with BACKOUT_STATE.",
-        ) from error
+        raise _unusable(state, error) from error
+
+
+def _unusable(state: bytes, error: OSError) -> NotPossibleError:
+    return NotPossibleError(
+        f"The state folder {os.fsdecode(state)} cannot be used: {error.strerror}.",
+        next="Make it writable, or name another with BACKOUT_STATE.",
+    )
 
 
 def _require_writable(state: bytes) -> None:
