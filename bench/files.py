@@ -97,7 +97,7 @@ def apply(place: Place) -> Contest:
     def write() -> None:
         _fill(place.path(fresh("bare")), _APPLIED)
         descriptor = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
-        libc.syncfs(descriptor)
+        libc.syncfs(descriptor, os.fsencode(place.folder))
         os.close(descriptor)
 
     def only_rehearse() -> None:

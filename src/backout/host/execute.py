@@ -22,6 +22,7 @@ from backout.model.state import State
 from backout.model.step import Meta, Service, Step, Switch, Write
 
 Manifest = Mapping[bytes, Optional[State]]
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 FOUND = b".found-by-recovery"
 """Ends the name of what a recovery found where it wrote, and could not tell whose it was."""
 
@@ -84,7 +85,9 @@ class Executor:
     def _difference(self, step: Any) -> str | None:
         try:
             name = self._live.name(step.path)
-        except OSError:
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
             return "the folder it lies in is gone or was replaced by a link"
         status = name.lstat()
         self._seen[step.path] = None if status is None else seen(status)
@@ -285,7 +288,7 @@ def set_times(times: Iterable[tuple[bytes, int]]) -> None:
                 if status is not None:
                     os.utime(name.name, ns=(status.st_atime_ns, mtime_ns), dir_fd=name.directory, follow_symlinks=False)
             except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EPERM):
+                if error.errno not in (*_GONE, errno.EPERM):
                     raise
     finally:
         parents.close()

@@ -29,9 +29,9 @@ def renameat2(source: bytes, target: bytes, flags: int, source_dir: int = AT_FDC
     call("renameat2", source_dir, source, target_dir, target, ctypes.c_uint(flags), path=target)
 
 
-def syncfs(descriptor: int) -> None:
+def syncfs(descriptor: int, path: bytes) -> None:
     """Make everything written to the descriptor's file system durable (syncfs(2).
 
     Reports write-back errors since Linux 5.8).
     """
-    call("syncfs", descriptor)
+    call("syncfs", descriptor, path=path)

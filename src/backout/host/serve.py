@@ -26,6 +26,7 @@ from backout.host.services import carry_out, enforcers, states
 from backout.host.stage import state_folder
 from backout.host.takeback import Wish, redo_order, take_back
 from backout.host.transact import Order, Transactions
+from backout.host.trouble import UNTOUCHED, told
 from backout.model.check import AFTER, BEFORE, Check, CheckResult, check_from, turned_red
 from backout.model.ledger import REFUSED, Change, fold, unfinished
 from backout.model.step import Service
@@ -96,9 +97,13 @@ class Host:
             named = "; ".join(f"{os.fsdecode(path)}: {what}" for path, what in list(rehearsed.moved.items())[:5])
             raise ConflictError(f"The host moved on during the rehearsal: {named}.", next="Rehearse again.")
         order = Order(change, rehearsed.plan, tuple(rehearsed.scanned.raw.values()), rehearsed.base_ns, rehearsed.locks)
-        self._locked(lambda: self._transactions.apply(order, body, document))
-        Archive(self.state, change).keep_output(rehearsed.output)
+        self._locked(lambda: self._apply(order, rehearsed.output, body, document))
         self._rehearsed.pop(change)
+
+    def _apply(self, order: Order, output: bytes, body: dict[str, Any], document: dict[str, Any]) -> None:
+        with told("The change could not be applied", UNTOUCHED):  # before the apply: what fails after it is half-way
+            Archive(self.state, order.change).keep_output(output)
+        self._transactions.apply(order, body, document)
 
     def keep(self, change: str, body: dict[str, Any]) -> None:
         """Say that an applied change stays."""

@@ -16,6 +16,7 @@ from backout.host.plan import Plan, flat, undo_plan
 from backout.host.scan import is_whiteout
 from backout.host.transact import Order, Transactions, busy, is_noise, manifest, stop_at_conflicts, without_moved_noise
 from backout.host.tree import Parents, below, state_of
+from backout.host.trouble import UNTOUCHED, told
 from backout.model.effect import RawEffect
 from backout.model.ledger import KEPT, REFUSED, UNDONE, Change
 from backout.model.redact import redact
@@ -43,6 +44,17 @@ def take_back(transactions: Transactions, ledger: Ledger, wish: Wish) -> dict[st
 
     ConflictError, with the conflicts and their diffs, when a path was edited since and the wish is to stop.
     """
+    with told(f"Change {wish.change.id} could not be taken back", UNTOUCHED):
+        order, edited, noise_kept = _opposite(ledger, wish)
+        copies = _copies(Archive(ledger.state, wish.new), edited) if wish.edits == KEEP else []
+    paths = [os.fsdecode(conflict.path) for conflict in edited]
+    transactions.apply(order, {**wish.body, "undoes": wish.change.id, "edits": wish.edits, "edited": paths})
+    saved = _saved(order.plan, paths) if wish.edits == DISCARD else copies
+    return {"edited": paths, "saved": saved, "noise_kept": noise_kept}
+
+
+def _opposite(ledger: Ledger, wish: Wish) -> tuple[Order, list[Conflict], int]:
+    """Give the order that takes a change back, the paths edited since, and how many noise paths it leaves alone."""
     archive = Archive(ledger.state, wish.change.id)
     raw = [RawEffect(r.path, r.after, r.before) for r in archive.raw()]
     barrier_ns = wish.change.body.get("barrier_ns", 0)
@@ -60,13 +72,7 @@ def take_back(transactions: Transactions, ledger: Ledger, wish: Wish) -> dict[st
         reverse, conflicts = _without(reverse, conflicts, raw)
     elif conflicts:
         reverse = _over(reverse, conflicts)
-    edited = [os.fsdecode(conflict.path) for conflict in conflicts]
-    body = {**wish.body, "undoes": wish.change.id, "edits": wish.edits, "edited": edited}
-    order = Order(wish.new, reverse, _as_found(raw, conflicts), barrier_ns)
-    copies = _copies(Archive(ledger.state, wish.new), conflicts) if wish.edits == KEEP else []
-    transactions.apply(order, body)
-    saved = _saved(reverse, edited) if wish.edits == DISCARD else copies
-    return {"edited": edited, "saved": saved, "noise_kept": noise_kept}
+    return Order(wish.new, reverse, _as_found(raw, conflicts), barrier_ns), conflicts, noise_kept
 
 
 def redo_order(ledger: Ledger, change: Change, new: str) -> tuple[Order, dict[str, Any]]:

@@ -5,6 +5,7 @@ The order of what is made durable, and why, is argued in docs/design/durability.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat as st
@@ -23,6 +24,7 @@ from backout.host.plan import Plan, undo_plan
 from backout.host.scan import is_whiteout
 from backout.host.services import goes_first
 from backout.host.tree import Name, Parents, below, strip_overlay_xattrs
+from backout.host.trouble import AS_BEFORE, HALF_WAY, RECOVER, UNTOUCHED, cause, told
 from backout.lens.noise import rule_for
 from backout.model.effect import RawEffect
 from backout.model.ledger import APPLIED, KEPT, PREPARED, UNDOING, UNDONE, Change, fold, unfinished
@@ -30,6 +32,7 @@ from backout.model.state import State
 from backout.model.step import Service, Step, Switch, Write, undo
 
 _NAMED = 5
+_STANDS = "It stands, whole, as it was applied"
 ServiceRunner = Callable[[Service], str]
 
 
@@ -66,17 +69,29 @@ class Transactions:
         executor = Executor(order.barrier_ns, manifest(order.raw), is_noise)
         held = _hold(order.locks)
         try:
-            stop_at_conflicts(executor.verify(order.plan.steps) + busy(order.plan.steps))
-            order = order._replace(plan=settle(order.plan))
-            _barrier(order.plan.folders)
-            plan_hash = Archive(self._ledger.state, order.change).keep(order.plan, order.raw, document)
-            self._ledger.append(order.change, PREPARED, {**body, "plan": plan_hash})
+            order = self._prepare(order, executor, body, document)
             self._switch(order, executor)
         finally:
             executor.close()
             for descriptor in held:
                 os.close(descriptor)
         self._run_services(order.plan, first=False)
+
+    def _prepare(
+        self, order: Order, executor: Executor, body: dict[str, Any], document: dict[str, Any] | None
+    ) -> Order:
+        """Do all that comes before the first switch; gives the order with its settled plan."""
+        with told("The change could not be applied", UNTOUCHED):
+            stop_at_conflicts(executor.verify(order.plan.steps) + busy(order.plan.steps))
+            order = order._replace(plan=settle(order.plan))
+            _barrier(order.plan.folders)
+            plan_hash = Archive(self._ledger.state, order.change).keep(order.plan, order.raw, document)
+        try:
+            self._ledger.append(order.change, PREPARED, {**body, "plan": plan_hash})
+        except FailedError as error:
+            error.state = UNTOUCHED
+            raise
+        return order
 
     def _switch(self, order: Order, executor: Executor) -> None:
         try:
@@ -90,12 +105,9 @@ class Transactions:
         except (OSError, BackoutError) as error:
             self._take_back(order.change, order.plan, executor, executor.begun)
             if isinstance(error, BackoutError):
-                error.state = "Everything is as it was before."
+                error.state = AS_BEFORE
                 raise
-            raise FailedError(
-                f"The change could not be applied: {error.strerror} at {_text(error.filename)}.",
-                state="Everything is as it was before.",
-            ) from error
+            raise FailedError(f"The change could not be applied: {cause(error)}.", AS_BEFORE) from error
         _append_logs(order.plan)
 
     def _run_services(self, plan: Plan, *, first: bool) -> int:
@@ -122,9 +134,10 @@ class Transactions:
         `begun` are the steps that may have been done. Nothing is done to services that no step can have touched yet:
         those that follow an apply are not begun before it.
         """
-        conflicts = revert_all(begun, executor)
-        set_times((times.path, times.before_ns) for times in plan.times)
-        _barrier(plan.folders)
+        with told(f"Change {change} could not be brought back whole", HALF_WAY, RECOVER):
+            conflicts = revert_all(begun, executor)
+            set_times((times.path, times.before_ns) for times in plan.times)
+            _barrier(plan.folders)
         stopped = [undo(step) for step in plan.steps if isinstance(step, Service) and goes_first(step)]
         failures = [*self._restore_services(Plan(steps=tuple(stopped)), first=False)]
         if conflicts:
@@ -142,19 +155,20 @@ class Transactions:
         Where a path was edited since, nothing is taken back: the change is kept, whole as it is, and a person decides
         about the edit (NeedsPersonError).
         """
-        archive = Archive(self._ledger.state, change.id)
-        reverse = undo_plan(archive.plan(change.body.get("plan")))
-        executor = Executor(change.body.get("barrier_ns", 0), manifest(archive.raw(), after=True), is_noise)
-        try:
-            reverse, conflicts = without_moved_noise(reverse, executor)
-            stop_at_conflicts(conflicts + busy(reverse.steps))
-            self._ledger.append(change.id, UNDOING, {})
-            failures = self._reverse(change, reverse, executor)
-        except ConflictError as error:
-            self.keep(change.id, {"stuck": error.what})
-            raise stuck(change.id, error) from error
-        finally:
-            executor.close()
+        with told(f"Change {change.id} could not be backed out", HALF_WAY, RECOVER):
+            archive = Archive(self._ledger.state, change.id)
+            reverse = undo_plan(archive.plan(change.body.get("plan")))
+            executor = Executor(change.body.get("barrier_ns", 0), manifest(archive.raw(), after=True), is_noise)
+            try:
+                reverse, conflicts = without_moved_noise(reverse, executor)
+                stop_at_conflicts(conflicts + busy(reverse.steps))
+                self._ledger.append(change.id, UNDOING, {})
+                failures = self._reverse(change, reverse, executor)
+            except ConflictError as error:
+                self.keep(change.id, {"stuck": error.what})
+                raise stuck(change.id, error) from error
+            finally:
+                executor.close()
         _stop_at_failures(failures)
 
     def _reverse(self, change: Change, reverse: Plan, executor: Executor) -> list[str]:
@@ -163,19 +177,28 @@ class Transactions:
         try:
             for step in reverse.steps:
                 executor.perform(step)
-        except ConflictError:
-            conflicts = revert_all(executor.begun, executor)
+            set_times((times.path, times.after_ns) for times in reverse.times)
             _barrier(reverse.folders)
-            if conflicts:
-                raise unresolved(change.id, conflicts) from None
-            self._ledger.append(change.id, APPLIED, {"barrier_ns": probe(self._ledger.state), **found_body(executor)})
-            self._services_follow(change)
-            raise
-        set_times((times.path, times.after_ns) for times in reverse.times)
-        _barrier(reverse.folders)
+        except (OSError, ConflictError) as error:
+            self._stand_again(change, reverse, executor)
+            if isinstance(error, ConflictError):
+                raise
+            raise NeedsPersonError(
+                f"Change {change.id} could not be backed out: {cause(error)}.", f"{_STANDS}.", RECOVER
+            ) from error
         failures += self._restore_services(reverse, first=False)
         self._ledger.append(change.id, UNDONE, {})
         return failures
+
+    def _stand_again(self, change: Change, reverse: Plan, executor: Executor) -> None:
+        """Bring back all of a change that was begun to be backed out, its services too."""
+        conflicts = revert_all(executor.begun, executor)
+        set_times((times.path, times.before_ns) for times in reverse.times)
+        _barrier(reverse.folders)
+        if conflicts:
+            raise unresolved(change.id, conflicts, "All other paths are as the change left them")
+        self._ledger.append(change.id, APPLIED, {"barrier_ns": probe(self._ledger.state), **found_body(executor)})
+        self._services_follow(change)
 
     def recover(self, check: Callable[[Change], bool]) -> Iterator[tuple[Change, str]]:
         """Bring every unfinished change to all-old or all-new; give each with what became of it.
@@ -184,15 +207,19 @@ class Transactions:
         requests are carried out once more before, since nobody knows how far they came.
         """
         for change in reversed(unfinished(self.changes())):
-            if change.state != APPLIED:
-                self._revert_unfinished(change)
-            elif self._services_follow(change) and check(change):
-                self.keep(change.id, {"recovered": True})
-                yield change, KEPT
-                continue
-            else:
-                self.back_out(change)
-            yield change, UNDONE
+            with told(f"Change {change.id} could not be recovered", HALF_WAY, RECOVER):
+                became = self._recover(change, check)
+            yield change, became
+
+    def _recover(self, change: Change, check: Callable[[Change], bool]) -> str:
+        if change.state != APPLIED:
+            self._revert_unfinished(change)
+        elif self._services_follow(change) and check(change):
+            self.keep(change.id, {"recovered": True})
+            return KEPT
+        else:
+            self.back_out(change)
+        return UNDONE
 
     def _services_follow(self, change: Change) -> bool:
         try:
@@ -269,17 +296,19 @@ def stuck(change: str, conflict: ConflictError) -> NeedsPersonError:
     """Say that a change could not be backed out because somebody edited what it left."""
     return NeedsPersonError(
         f"Change {change} could not be backed out. {conflict.what}",
-        state="It stands, whole, as it was applied; nothing of it was taken back, and the edits are as they are.",
+        state=f"{_STANDS}; nothing of it was taken back, and the edits are as they are.",
         next=f"backout back {change} --keep-edits, or --discard-edits",
     )
 
 
-def unresolved(change: str, conflicts: Sequence[Conflict]) -> NeedsPersonError:
+def unresolved(
+    change: str, conflicts: Sequence[Conflict], others: str = "All other paths are as before the change"
+) -> NeedsPersonError:
     """Say that a path stands in the way of a recovery; everything else was brought back."""
     named = "; ".join(f"{os.fsdecode(c.path)}: {c.what}" for c in conflicts)
     return NeedsPersonError(
         f"Change {change} cannot be brought back whole: {named}.",
-        state="All other paths are as before the change; nothing was lost, the pre-images are in the stage.",
+        state=f"{others}; nothing was lost, the pre-images are in the stage.",
         next="Move what stands in the way aside, then: backout recover",
     )
 
@@ -343,7 +372,8 @@ def _settled(step: Step, relinked: dict[bytes, int]) -> Step:
 
 
 def _relink(staged: Name, source: Name) -> int:
-    os.unlink(staged.name, dir_fd=staged.directory)
+    with contextlib.suppress(FileNotFoundError):  # as an attempt left it that failed here
+        os.unlink(staged.name, dir_fd=staged.directory)
     os.link(
         source.name,
         staged.name,
@@ -369,10 +399,8 @@ def _append_logs(plan: Plan) -> None:
     parents, stage = Parents(), Parents()
     try:
         for append in plan.appends:
-            try:
+            with contextlib.suppress(OSError):  # rotated away meanwhile, or no room: logs are noise, not the promise
                 append_suffix(parents.name(append.path), stage.name(append.source), append.before)
-            except FileNotFoundError:
-                continue  # rotated away meanwhile; logs are noise
     finally:
         parents.close()
         stage.close()
@@ -414,7 +442,7 @@ def _barrier(folders: Sequence[bytes]) -> None:
         try:
             device = os.fstat(descriptor).st_dev
             if device not in done:
-                libc.syncfs(descriptor)
+                libc.syncfs(descriptor, folder)
                 done.add(device)
         finally:
             os.close(descriptor)
@@ -430,7 +458,3 @@ def probe(folder: bytes) -> int:
     finally:
         os.close(descriptor)
         os.unlink(path)
-
-
-def _text(path: Any) -> str:
-    return os.fsdecode(path) if path is not None else "an unknown path"
