@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Optional
 
 from backout.errors import ConflictError
 from backout.host import libc
-from backout.host.inplace import copy_durably, set_metadata, write_in_place
+from backout.host.inplace import begins, copy_durably, set_metadata, write_in_place
 from backout.host.tree import Name, Parents, below, state_of
 from backout.model.state import State
 from backout.model.step import Meta, Service, Step, Switch, Write
@@ -194,18 +194,18 @@ class Executor:
         return None
 
     def _revert_write(self, step: Write) -> None:
-        """Write what was there before. What is neither that nor ours whole is saved beside it first (traps C5).
+        """Write what was there before. What is neither of that nor of ours is saved beside it first (traps C5).
 
-        It is a half of ours, or somebody's edit: nobody can tell.
+        A half of ours needs no saving, nor the room for it on a full disk. All else is somebody's edit, or what a power
+        cut left of ours: nobody can tell.
         """
-        live, before = self._live.name(step.path), self._staged.name(step.before_copy)
-        if before.lstat() is None:
+        live = self._live.name(step.path)
+        if self._staged.name(step.before_copy).lstat() is None:
             return
-        now = state_of(live)
-        if now is not None and now.sha256 not in (step.expect.sha256, step.want.sha256):
-            copy_durably(live, before._replace(name=before.name + FOUND))
+        if not any(begins(live, self._staged.name(copy)) for copy in (step.before_copy, step.after_copy)):
+            copy_durably(live, self._staged.name(step.before_copy + FOUND))
             self.saved.append(step.before_copy + FOUND)
-        write_in_place(live, before, step.expect)
+        write_in_place(live, self._staged.name(step.before_copy), step.expect)
 
     def _revert_switch(self, step: Switch) -> Conflict | None:
         live, staged = self._live.name(step.path), self._staged.name(step.staged)

@@ -60,6 +60,24 @@ def copy_durably(name: Name, target: Name) -> None:
         os.close(writing)
 
 
+def begins(name: Name, whole: Name) -> bool:
+    """Tell whether a file holds no more than what `whole` begins with: nothing of it is lost while that is there.
+
+    So does a half that `write_in_place` left, which writes from the beginning on.
+    """
+    if whole.lstat() is None:
+        return False
+    one = os.open(name.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+    other = os.open(whole.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=whole.directory)
+    with open(one, "rb", buffering=0) as file, open(other, "rb", buffering=0) as against:
+        part = file.read(_CHUNK)
+        while part:
+            if _exactly(against, len(part)) != part:
+                return False
+            part = file.read(_CHUNK)
+    return True
+
+
 def _pour(reading: int, writing: int) -> None:
     """Copy all bytes, leaving holes where there are only NULs, and cut the rest off."""
     os.ftruncate(writing, 0)
