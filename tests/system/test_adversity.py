@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -273,21 +274,61 @@ def _applied(backout: Backout) -> str:
     return str(document["change"])
 
 
-@pytest.mark.parametrize(
-    "verb", [("log",), ("back",), ("recover",), ("gc",), ("run", *SILENT, "--yes", "--", "echo 5 > app.conf")]
-)
-def test_a_broken_chain_in_the_ledger_stops_everything(backout: Backout, verb: tuple[str, ...]) -> None:
-    """Exit 5 with the line, what is safe, and how to go on; the way on works."""
-    _applied(backout)
+def _break(ledger: Path) -> None:
+    content = ledger.read_bytes().replace(b'"kind":"kept"', b'"kind":"undone"')
+    ledger.write_bytes(content.replace(b'"echo 4', b'"echo 9', 1))
+
+
+@pytest.mark.parametrize("verb", [("log",), ("back",), ("gc",), ("run", *SILENT, "--yes", "--", "echo 5 > app.conf")])
+@pytest.mark.parametrize("harm", [_break, Path.unlink])
+def test_a_damaged_or_lost_ledger_stops_everything_and_is_mended_from_the_journal(
+    backout: Backout, verb: tuple[str, ...], harm: Callable[[Path], None]
+) -> None:
+    """Exit 5 with what is safe, and how to go on; the way on works, and costs no change that stands."""
+    change = _applied(backout)
     ledger = backout.state / "ledger"
-    ledger.write_bytes(
-        ledger.read_bytes().replace(b'"kind":"kept"', b'"kind":"undone"').replace(b'"echo 4', b'"echo 9', 1)
-    )
+    whole = ledger.read_bytes()
+    harm(ledger)
     before = picture(backout.folder)
-    text = said(backout(*verb), 5, "ledger is damaged", "line 2", "head -n 1")
+    said(backout(*verb), 5, str(ledger), "backout recover", "untouched")
+    assert not backout.json("doctor")[0]["ok"]
     assert difference(before, picture(backout.folder)) == {}
-    way_on = text[text.index("cp ") :]
-    assert way_on.count(str(ledger)) >= 3
+    document, code = backout.json("recover")
+    assert (code, document["mended"] > 0, document["recovered"]) == (0, True, [])
+    assert ledger.read_bytes() == whole
+    assert [row["id"] for row in backout.json("log")[0]["changes"]] == [change]
+    assert backout("back").returncode == 0
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+@pytest.mark.parametrize("harm", [_break, Path.unlink])
+def test_a_ledger_of_which_nobody_has_a_copy_is_never_guessed_at(
+    backout: Backout, harm: Callable[[Path], None]
+) -> None:
+    """To cut the damage off would make a change that stands an unfinished one, and take it back."""
+    _applied(backout)
+    harm(backout.state / "ledger")
+    shutil.rmtree(backout.environ["XDG_STATE_HOME"])
+    left = picture(backout.state)
+    said(backout("recover"), 5, "cannot be mended", "Recovery by hand")
+    assert difference(left, picture(backout.state)).keys() <= {b".", b"lock"}
+
+
+def test_a_state_folder_of_ours_is_closed_to_others(backout: Backout) -> None:
+    """Design, section 6: it holds what files were before, secrets in them too."""
+    backout.state.mkdir(mode=0o777)
+    backout.state.chmod(0o777)
+    _applied(backout)
+    assert oct(backout.state.stat().st_mode & 0o777) == "0o700"
+
+
+def test_going_back_needs_no_configuration_that_can_be_read(backout: Backout) -> None:
+    """What went wrong may be the very file that was changed; then back is needed most."""
+    (backout.folder / "backout.toml").write_text('[environments.here]\nhosts = ["local"]\n')
+    assert backout("run", *SILENT, "--yes", "--", "echo garbage > backout.toml").returncode == 0
+    done = backout("back")
+    assert (done.returncode, "without the checks" in done.stderr) == (0, True)
+    assert "hosts" in (backout.folder / "backout.toml").read_text()
 
 
 def test_a_torn_last_line_is_silently_fine(backout: Backout) -> None:

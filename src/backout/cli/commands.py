@@ -15,7 +15,7 @@ from backout import bootstrap
 from backout.cli.screens import Console, put, put_bytes, put_json, screen
 from backout.config.find import load
 from backout.config.values import Command, Config, Environment
-from backout.errors import BackoutError, NotPossibleError, UsageError
+from backout.errors import BackoutError, ConfigError, NotPossibleError, UsageError
 from backout.flow import record
 from backout.flow.back import Target
 from backout.flow.back import back as go_back
@@ -48,8 +48,9 @@ def _session(options: Namespace, environment: Environment | None = None) -> Iter
     try:
         with bootstrap.link_to(host, console.event, options.begun) as link:
             session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id)
-            session.learn()
-            _warn_of_unfinished(options, session)
+            if options.verb not in ("recover", "doctor"):  # these look after a record that cannot be read
+                session.learn()
+                _warn_of_unfinished(options, session)
             yield session, console
     finally:
         console.done()
@@ -58,7 +59,7 @@ def _session(options: Namespace, environment: Environment | None = None) -> Iter
 
 def _warn_of_unfinished(options: Namespace, session: Session) -> None:
     """Notice a half-applied change in every command; those that would build on it refuse by themselves."""
-    if options.verb not in ("run", "edit", "back", "recover"):
+    if options.verb not in ("run", "edit", "back"):
         for change in session.unfinished():
             sys.stderr.write(f"Change {change} was left unfinished by a crash: backout recover\n")
 
@@ -74,6 +75,17 @@ def _who() -> Who:
 def _environment(options: Namespace, config: Config) -> Environment | None:
     name = getattr(options, "environment", None)
     return config.local_environment() if name is None else config.environment(name)
+
+
+def _environment_at_any_price(options: Namespace) -> Environment | None:
+    """Go back without checks rather than not at all: what is wrong may be the very file that was changed."""
+    try:
+        return _environment(options, load(options.config))
+    except ConfigError as error:
+        if options.config or options.environment:
+            raise
+        sys.stderr.write(f"{error.what} Going back without the checks in it.\n")
+        return None
 
 
 def _wanted(options: Namespace, environment: Environment | None, named: Command | None) -> Wanted:
@@ -186,7 +198,7 @@ def _literal(path: str) -> str:
 
 def back(options: Namespace) -> int:
     """`backout back`."""
-    environment = _environment(options, load(options.config))
+    environment = _environment_at_any_price(options)
     with _session(options, environment) as (session, console):
         target = Target(options.change, options.until_healthy, options.edits, options.why)
         document, code = go_back(session, target)

@@ -54,8 +54,12 @@ def output(session: Session, change: str) -> bytes:
 
 
 def recover(session: Session) -> dict[str, Any]:
-    """Bring every unfinished change to all-old or all-new."""
-    document = {"schema": "backout.recovered/1", "recovered": session.link.ask("recover")}
+    """Bring every unfinished change to all-old or all-new; before that, a damaged ledger, from the journal."""
+    mended = 0
+    if not session.link.ask("is_whole"):
+        copies = [] if session.journal is None else session.journal.entries()
+        mended = session.link.ask("mend", copies=copies)
+    document = {"schema": "backout.recovered/1", "mended": mended, "recovered": session.link.ask("recover")}
     session.learn()
     return document
 

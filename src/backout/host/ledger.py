@@ -72,8 +72,7 @@ class Ledger:
             f"{path}, line {number} {what}: the ledger is damaged.",
             state=f"Nothing was changed. Lines 1 to {number - 1} are whole; "
             f"the pre-images under {os.fsdecode(self.state)} are untouched.",
-            next=f"Keep a copy, then cut the damage off: "
-            f"cp {path} {path}.damaged && head -n {number - 1} {path}.damaged > {path}",
+            next="backout recover",
         )
 
     def append(self, change: str, kind: str, body: dict[str, Any]) -> LedgerEntry:
@@ -140,6 +139,9 @@ class Ledger:
                     ) from None
                 time.sleep(0.05)
         self._lock = descriptor
+        if not os.path.exists(self.state + b"/changes"):  # from now on, one that is not there has been lost
+            with contextlib.suppress(OSError):
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with contextlib.suppress(OSError):  # on a full disk it is held all the same: only nobody can name us
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -156,6 +158,7 @@ def make_state(state: bytes) -> None:
     try:
         make_private(state)
         _require_writable(state)
+        _close_to_others(state)
     except OSError as error:
         raise _unusable(state, error) from error
 
@@ -171,6 +174,13 @@ def _require_writable(state: bytes) -> None:
     if not os.access(state, os.W_OK | os.X_OK):
         number = errno.EROFS if os.statvfs(state).f_flag & os.ST_RDONLY else errno.EACCES
         raise OSError(number, os.strerror(number), state)
+
+
+def _close_to_others(state: bytes) -> None:
+    """Take away what others may read or do in a state folder of ours: it holds what files were before."""
+    status = os.stat(state)
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        os.chmod(state, status.st_mode & 0o700)
 
 
 def _whole_length(descriptor: int) -> int:

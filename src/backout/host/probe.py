@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from backout.errors import BackoutError
 from backout.host import capabilities, seccomp
 from backout.host.folders import remove_tree
-from backout.host.ledger import make_state
+from backout.host.ledger import Ledger, make_state
 from backout.host.libc import RENAME_EXCHANGE, renameat2
+from backout.host.mend import is_lost, lost
 from backout.host.namespaces import start
 from backout.host.sandbox import Sandbox
 
@@ -28,7 +29,18 @@ def probe(state: bytes) -> list[Row]:
         make_state(state)
     except BackoutError as error:
         return [*rows, ("state folder", False, error.what, error.next)]
-    return [*rows, _exchange(state), _space(state), *_view(state)]
+    return [*rows, _ledger(state), _exchange(state), _space(state), *_view(state)]
+
+
+def _ledger(state: bytes) -> Row:
+    ledger = Ledger(state)
+    try:
+        if is_lost(ledger):
+            raise lost(ledger)
+        count = len(ledger.entries())
+    except BackoutError as error:
+        return "ledger", False, error.what, error.next
+    return "ledger", True, f"The ledger is whole: {count} entries.", ""
 
 
 def _system() -> Row:

@@ -15,11 +15,19 @@ import sys
 from typing import Any, BinaryIO, Callable
 
 from backout import __version__
-from backout.errors import BackoutError, ConflictError, FailedError, InterruptedError, UsageError
+from backout.errors import (
+    BackoutError,
+    ConflictError,
+    FailedError,
+    InterruptedError,
+    NeedsPersonError,
+    UsageError,
+)
 from backout.host import libc
 from backout.host.archive import Archive
 from backout.host.gc import collect
 from backout.host.ledger import Ledger, make_state
+from backout.host.mend import is_lost, lost, mend
 from backout.host.plan import Plan
 from backout.host.rehearse import Rehearsed, Request, rehearse
 from backout.host.services import carry_out, enforcers, states
@@ -171,12 +179,27 @@ class Host:
         after = checking.run_checks(checks, AFTER, dict(os.environ))
         return not turned_red([*before, *after])
 
+    def is_whole(self) -> bool:
+        """Tell whether the ledger is there, and whole."""
+        try:
+            self._ledger.entries()
+        except NeedsPersonError:
+            return False
+        return not is_lost(self._ledger)
+
+    def mend(self, copies: list[dict[str, Any]]) -> int:
+        """Put a damaged or lost ledger together again, with a journal's copies; gives how many of these it took."""
+        mended: int = self._locked(lambda: mend(self._ledger, copies))
+        return mended
+
     def changes(self) -> list[dict[str, Any]]:
         """Tell where every change stands, oldest first."""
         return [{**change._asdict(), "stands": change.stands} for change in fold(self._ledger.entries())]
 
     def entries(self, after: int = 0) -> list[dict[str, Any]]:
         """Give the ledger's entries after a sequence number."""
+        if is_lost(self._ledger):
+            raise lost(self._ledger)
         return [entry._asdict() for entry in self._ledger.entries() if entry.seq > after]
 
     def show(self, change: str) -> dict[str, Any]:
@@ -246,10 +269,23 @@ class Host:
 
 OPERATIONS = (
     *("hello", "doctor", "rehearse", "let_go", "refuse", "apply", "keep", "back_out", "take_back", "redo"),
-    *("check", "after", "recover", "changes", "entries", "show", "output", "gc", "enforcers", "pause"),
+    *(
+        "check",
+        "after",
+        "recover",
+        "is_whole",
+        "mend",
+        "changes",
+        "entries",
+        "show",
+        "output",
+        "gc",
+        "enforcers",
+        "pause",
+    ),
 )
 """What may be asked: the names of `Host`'s methods."""
-CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "gc", "pause")
+CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "mend", "gc", "pause")
 """Those that change the host or the record."""
 
 

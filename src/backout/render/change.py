@@ -216,4 +216,8 @@ def recovered(document: dict[str, Any], screen: Screen) -> str:
         Text.assemble((change["change"], "bold"), "  ", f"{change['state']}: {_RECOVERED[change['state']]}")
         for change in document["recovered"]
     ]
-    return text_of(lines or [Text("No change was left unfinished.")], screen)
+    lines = lines or [Text("No change was left unfinished.")]
+    if document["mended"]:
+        count = "1 entry" if document["mended"] == 1 else f"{document['mended']} entries"
+        lines.insert(0, Text(f"The ledger is whole again: {count} came back from the journal."))
+    return text_of(lines, screen)

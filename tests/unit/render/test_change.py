@@ -191,9 +191,10 @@ def test_gc_says_what_went_and_what_can_still_be_taken_back() -> None:
 def test_recovery_says_to_which_side_each_change_went() -> None:
     """After a power cut, nobody may have to guess whether the host is old or new."""
     recovered = [{"change": "c3", "state": "undone"}, {"change": "d4", "state": "kept"}]
-    drawn = change.recovered(valid({"schema": "backout.recovered/1", "recovered": recovered}), SCREEN)
+    drawn = change.recovered(valid({"schema": "backout.recovered/1", "mended": 2, "recovered": recovered}), SCREEN)
     assert "c3  undone: all old" in drawn
     assert "d4  kept: all new" in drawn
+    assert "whole again: 2 entries came back" in drawn
 
 
 def test_an_error_is_three_sentences_and_its_command_is_whole() -> None:
