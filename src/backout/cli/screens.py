@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import shlex
 import sys
 import threading
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from backout.errors import BackoutError
+from backout.model.redact import redact_words
 from backout.render.progress import Reporter, SilentReporter, reporter
 from backout.render.screen import Screen, screen_of
 
@@ -52,6 +53,16 @@ def put_bytes(stream: TextIO, data: bytes) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
             sys.stderr.write(f"backout: the output could not be written: {error.strerror}.\n")
+
+
+def applying(words: Sequence[str], screen: Screen) -> str:
+    """Give the line to paste that applies what these words rehearsed; in words where one of them holds a secret."""
+    if redact_words(words) != list(words):
+        return "The same command line with run instead of rehearse applies it."
+    end = words.index("--") if "--" in words else len(words)
+    own = [word for word in words[:end] if word != "--twice"]
+    own[own.index("rehearse")] = "run"
+    return " ".join(map(screen.word, ("backout", *own, *words[end:])))
 
 
 class Console:
@@ -117,10 +128,7 @@ class Console:
         """Offer the same command line with `run` after a rehearsal that `run` would let through."""
         if self._options.verb != "rehearse" or document["verdict"]["decision"] == "refuse":
             return ""
-        words = ["backout", *sys.argv[1:]]
-        words[words.index("rehearse")] = "run"
-        end = words.index("--")
-        return shlex.join([word for word in words[:end] if word != "--twice"] + words[end:])
+        return applying(sys.argv[1:], screen(self._options))
 
     def _conclude(self, document: dict[str, Any]) -> None:
         """Say in a line what became of what was asked about; a refusal is told as the error that it is."""

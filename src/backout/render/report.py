@@ -6,7 +6,6 @@ limits, verdict, the next command. What does not fit is counted, never dropped i
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -83,7 +82,7 @@ def _tight(screen: Screen, wish: Wish) -> bool:
 
 def _head(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]:
     command: list[str] = document["command"]
-    lines = command[0].splitlines() if len(command) == 1 else [" ".join(_argument(part, screen) for part in command)]
+    lines = command[0].splitlines() if len(command) == 1 else [" ".join(screen.word(part) for part in command)]
     shown = [screen.visible(line) for line in lines] or [""]
     if not wish.full:
         more = screen.plain("…")
@@ -100,12 +99,6 @@ def _head(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]:
     told = screen.plain(" · ").join(fact for fact in facts if fact)
     asked = [Text.assemble(("$ " if at == 0 else "  ", "dim"), (line, "bold")) for at, line in enumerate(shown)]
     return [*asked, *(Text.assemble("  ", line) for line in wrapped(told, screen.width - 2, "dim"))]
-
-
-def _argument(text: str, screen: Screen) -> str:
-    """Quote an argument as a shell would need it; one with control characters as `$'…'`."""
-    shown = screen.name(text)
-    return shown if shown != text else shlex.quote(text)
 
 
 def duration_text(seconds: float) -> str:

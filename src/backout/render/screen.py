@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple, TextIO
@@ -41,6 +42,11 @@ class Screen(NamedTuple):
             return text
         quoted = "".join({"\\": "\\\\", "'": "\\'"}.get(char) or self._shown(char, plain=False) for char in text)
         return f"$'{quoted}'"
+
+    def word(self, text: str) -> str:
+        """Give a word of a command line as a shell needs it, to be pasted; one that needs escapes as `$'…'`."""
+        shown = self.name(text)
+        return shown if shown != text else shlex.quote(text)
 
     def _shown(self, char: str, *, plain: bool = True) -> str:
         if char in _SHORT:
