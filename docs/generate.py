@@ -39,7 +39,7 @@ KIND_WORDS = {
 
 KEY_WORDS = {
     "environments": "tables: one for each environment",
-    "commands": "tables: one for each named command, for `backout run NAME`",
+    "commands": "tables: one for each named command, for `backout run NAME` and `backout rehearse NAME`",
     "hosts": 'list of texts, needed: `"local"` is this machine, and the only host that this release works on',
     "become": '`"sudo"`: how to become root on the host. Read and checked; without effect on this machine',
     "same_as": "the environment that this one should be like. Read and checked; nothing uses it yet",

@@ -102,6 +102,8 @@ def test_a_refused_change_can_be_run_after_all_and_an_undone_one_once_more(backo
         (("rehearse",), 2, "no command"),
         (("rehearse", "--expect", "nonsense", "--", "true"), 2, "not a selector"),
         (("run", "nothing"), 2, "names no command"),
+        (("rehearse", "echo hi"), 2, "backout rehearse -- 'echo hi'"),
+        (("rehearse", "puppet", "--", "true"), 2, "one of"),
         (("run", "-e", "nowhere", "--", "true"), 2, "names no environment"),
         (("frobnicate",), 2, "invalid choice"),
         (("rehearse", "--timeout", "soon", "--", "true"), 2, "not a duration"),
@@ -117,6 +119,18 @@ def test_mistakes_are_told_clearly(backout: Backout, words: tuple[str, ...], cod
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_named_command_is_rehearsed_with_what_it_expects(backout: Backout) -> None:
+    """A name that only `run` knew would have to be tried on the live host."""
+    named = '[commands.workers]\nrun = "echo 4 > app.conf; exit 2"\nok_exit = [2]\nexpect = ["file:*/other"]\n'
+    (backout.folder / "backout.toml").write_text(named)
+    document, code = backout.json("rehearse", *SILENT, "workers")
+    assert (code, document["exit_code"], document["command"]) == (3, 2, ["echo 4 > app.conf; exit 2"])
+    assert [effect["expected"] for effect in document["effects"]] == [False]
+    near = backout("rehearse", "worker")
+    assert 'Did you mean "workers"?' in near.stderr
+    assert "backout rehearse -- worker" in near.stderr
 
 
 @pytest.mark.parametrize("network", ["none", "packages"])

@@ -114,11 +114,15 @@ def _wanted(options: Namespace, environment: Environment | None, named: Command 
 
 def rehearse(options: Namespace) -> int:
     """`backout rehearse`."""
-    if not options.command:
+    if not options.command and options.name is None:
         raise UsageError("There is no command to rehearse.", next="backout rehearse -- CMD…")
-    environment = _environment(options, load(options.config))
+    if options.command and options.name is not None:
+        raise UsageError("Give one of: a command after --, or the name of one.", next="backout rehearse --help")
+    config = load(options.config)
+    environment = _environment(options, config)
+    named = None if options.name is None else config.command(options.name, options.verb)
     with _session(options, environment) as (session, console):
-        wanted = _wanted(options, environment, None)
+        wanted = _wanted(options, environment, named)
         document, code = measure_only(session, wanted)
         console.show(document)
     return code

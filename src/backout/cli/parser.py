@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from backout import __version__
 from backout.errors import UsageError
+from backout.render.screen import Screen
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,11 +29,27 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     words = list(argv)
     split = words.index("--") if "--" in words else len(words)
-    options = build().parse_args(words[:split])
+    parser = build()
+    options, unread = parser.parse_known_args(words[:split])
+    if unread:
+        _require_dashes(options, words[:split], unread)
+        parser.error(f"unrecognized arguments: {' '.join(unread)}")
     options.command = words[split + 1 :]
     if options.command and not getattr(options, "takes_command", False):
         raise UsageError(f"backout {options.verb} takes no command after --.", next=f"backout {options.verb} --help")
     return options
+
+
+def _require_dashes(options: argparse.Namespace, words: list[str], unread: list[str]) -> None:
+    """Propose the line that was meant where a command stands without `--`: from the first word that is no option."""
+    name = getattr(options, "name", None)
+    at = words.index(name) if name in words else len(words)
+    if not getattr(options, "takes_command", False) or set(unread) & set(words[:at]):
+        return
+    raise UsageError(
+        f"A command stands after --, so that its options are its own; unrecognized arguments: {' '.join(unread)}.",
+        next=" ".join(map(Screen().word, ("backout", *words[:at], "--", *words[at:]))),
+    )
 
 
 def build() -> _Parser:
@@ -101,6 +118,24 @@ def duration(text: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+def timeout(text: str) -> float:
+    """Read a duration that is not 0, as seconds: a command that may take no time at all cannot be rehearsed."""
+    seconds = duration(text)
+    if not seconds:
+        message = f"{text!r} leaves the command no time"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
+
+
+def digest(text: str) -> str:
+    """Read the digest of an effect set, `sha256:` and 64 hex digits, as reports show it; also without the `sha256:`."""
+    match = re.fullmatch(r"(?:sha256:)?([0-9a-f]{64})", text.lower())
+    if match is None:
+        message = f"{text!r} is not a digest: sha256: and 64 hex digits"
+        raise argparse.ArgumentTypeError(message)
+    return f"sha256:{match[1]}"
+
+
 def exit_codes(text: str) -> tuple[int, ...]:
     """Read 0,2 as exit codes; a code is a number from 0 to 255 (exit(3))."""
     words = text.split(",")
@@ -125,7 +160,7 @@ def _measuring(verb: _Parser) -> None:
     verb.add_argument(
         "--network", choices=("none", "packages", "host"), help="what the rehearsal may reach (default: packages)"
     )
-    verb.add_argument("--timeout", type=duration, metavar="TIME", help="end the command after this time: 90s, 5m")
+    verb.add_argument("--timeout", type=timeout, metavar="TIME", help="end the command after this time: 90s, 5m")
     verb.add_argument(
         "--ok-exit", type=exit_codes, metavar="CODES", help="exit codes that mean success (default: 0; puppet: 0,2)"
     )
@@ -133,19 +168,20 @@ def _measuring(verb: _Parser) -> None:
     verb.add_argument("--interactive", action="store_true", help="give the command this terminal's input")
     verb.add_argument("--full", action="store_true", help="show everything, with diffs")
     verb.add_argument("--noise", action="store_true", help="list what noise rules fold away")
-    verb.usage = f"{verb.prog} [options] -- CMD…" if verb.prog.endswith("rehearse") else None
 
 
 def _rehearse(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "rehearse", "measure what a command would do; change nothing")
     _measuring(verb)
-    verb.add_argument("--accept", metavar="DIGEST", help="judge as `run --accept` would")
+    verb.usage = f"{verb.prog} [options] (-- CMD… | NAME)"
+    verb.add_argument("name", nargs="?", metavar="NAME", help="a command of backout.toml")
+    verb.add_argument("--accept", type=digest, metavar="DIGEST", help="judge as `run --accept` would")
     verb.add_argument("--twice", action="store_true", help="rehearse it twice, and say what is not reproducible")
 
 
 def _deciding(verb: _Parser) -> None:
     verb.add_argument("--why", metavar="TEXT", default="", help="why, for the record")
-    verb.add_argument("--accept", metavar="DIGEST", help="apply only this very effect set")
+    verb.add_argument("--accept", type=digest, metavar="DIGEST", help="apply only this very effect set")
     verb.add_argument("--yes", "-y", action="store_true", help="answer the question with yes")
     verb.add_argument(
         "--after", metavar="CMD", help="run live after the apply: what cannot be rehearsed, and cannot be taken back"

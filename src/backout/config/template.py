@@ -47,7 +47,8 @@ _MORE_CHECKS = """
 """
 
 _COMMANDS = """
-# Commands by name: `backout run NAME`. `expect` says what each may touch; anything else refuses it.
+# Commands by name: `backout rehearse NAME`, `backout run NAME`. `expect` says what each may touch.
+# Anything else refuses it.
 """
 
 _INSTALL = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import NamedTuple, TypeVar
 
 from backout.config.nearest import did_you_mean
@@ -55,9 +56,10 @@ class Config(NamedTuple):
         """Give the environment of that name; another name is a UsageError that says which there are."""
         return self._named("environment", self.environments, name)
 
-    def command(self, name: str) -> Command:
-        """Give the command of that name; another name is a UsageError that says which there are."""
-        return self._named("command", self.commands, name)
+    def command(self, name: str, verb: str = "run") -> Command:
+        """Give the command of that name; another name is a UsageError that says which there are, and what `--` does."""
+        line = f"A command line stands after --: backout {verb} -- {shlex.quote(name)}"
+        return self._named("command", self.commands, name, line)
 
     def local_environment(self) -> Environment | None:
         """Give the environment that lists this machine, None where none does; two are a ConfigError."""
@@ -69,14 +71,13 @@ class Config(NamedTuple):
             )
         return local[0] if local else None
 
-    def _named(self, noun: str, values: tuple[Named, ...], name: str) -> Named:
+    def _named(self, noun: str, values: tuple[Named, ...], name: str, otherwise: str = "") -> Named:
         for value in values:
             if value.name == name:
                 return value
         where = self.path or "There is no backout.toml, so it"
-        raise UsageError(
-            f"{where} names no {noun} {name!r}.", next=did_you_mean(name, tuple(value.name for value in values))
-        )
+        near = did_you_mean(name, tuple(value.name for value in values))
+        raise UsageError(f"{where} names no {noun} {name!r}.", next=" ".join(filter(None, (near, otherwise))))
 
 
 Named = TypeVar("Named", Environment, Command)

@@ -17,12 +17,20 @@ def render_error(document: dict[str, Any], screen: Screen) -> str:
     if state:
         lines.append(" " * 9 + _filled(state, screen, 9))
     if document["next"]:
-        lines.append(_line("next:    ", _BOLD, _filled(screen.visible(document["next"]), screen, 9), screen))
+        lines.append(_line("next:    ", _BOLD, _advice(screen.visible(document["next"]), screen, 9), screen))
     return "\n".join(lines) + "\n"
 
 
 def _line(label: str, style: str, text: str, screen: Screen) -> str:
     return (f"{style}{label}{_OFF}" if screen.color else label) + text
+
+
+def _advice(text: str, screen: Screen, indent: int) -> str:
+    """Wrap advice, but not the command line that it is or ends in."""
+    prose, colon, line = text.rpartition(": backout ")
+    if colon:
+        return f"{_filled(prose + ':', screen, indent)}\n{' ' * indent}backout {line}"
+    return text if text.startswith("backout ") else _filled(text, screen, indent)
 
 
 def _filled(text: str, screen: Screen, indent: int) -> str:

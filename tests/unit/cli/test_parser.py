@@ -11,7 +11,7 @@ import pytest
 
 from backout import __version__, bootstrap
 from backout.cli import commands, run
-from backout.cli.parser import build, duration, exit_codes, parse
+from backout.cli.parser import build, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 
 VERBS = {
@@ -106,7 +106,9 @@ def test_a_command_after_two_dashes_is_refused_by_all_others(verb: str) -> None:
         ("rehaerse -- true", "rehaerse", "backout --help"),
         ("--bogus log", "--bogus", "backout --help"),
         ("run --bogus -- true", "--bogus", "backout --help"),
-        ("rehearse true", "true", "backout --help"),
+        ("rehearse --timeout 0 -- true", "'0' leaves the command no time", "backout rehearse --help"),
+        ("run --timeout 0.0m -- true", "'0.0m' leaves the command no time", "backout run --help"),
+        ("run --accept 7 -- true", "'7' is not a digest", "backout run --help"),
         ("show", "ID", "backout show --help"),
         ("run --network all -- true", "--network", "backout run --help"),
         ("run --timeout soon -- true", "'soon' is not a duration", "backout run --help"),
@@ -123,6 +125,47 @@ def test_wrong_usage_is_an_error_that_names_the_place_and_the_help(line: str, wh
     assert what in caught.value.what
     assert caught.value.what[0].isupper()
     assert caught.value.next == next
+
+
+@pytest.mark.parametrize(
+    ("line", "next"),
+    [
+        ("rehearse echo hi", "backout rehearse -- echo hi"),
+        ("run --why 'a b' apt-get -y install nginx", "backout run --why 'a b' -- apt-get -y install nginx"),
+        (
+            "-q rehearse --network none pip install -U 'flask>3'",
+            "backout -q rehearse --network none -- pip install -U 'flask>3'",
+        ),
+    ],
+)
+def test_forgotten_dashes_are_told_with_the_line_that_was_meant(line: str, next: str) -> None:
+    """It is everybody's first mistake: the answer to it is the line to paste, not a page to read."""
+    with pytest.raises(UsageError, match="stands after --") as caught:
+        read(line)
+    assert caught.value.next == next
+
+
+@pytest.mark.parametrize("verb", ["rehearse", "run"])
+def test_a_command_may_be_named_instead(verb: str) -> None:
+    """What is run by its name is rehearsed by its name."""
+    assert (read(f"{verb} puppet").name, read(f"{verb} -- puppet").name) == ("puppet", None)
+
+
+HEX = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize("text", [f"sha256:{HEX}", HEX, HEX.upper()])
+def test_a_digest_is_accepted_with_and_without_its_beginning(text: str) -> None:
+    """People copy either half of it; what is compared is the whole."""
+    assert digest(text) == f"sha256:{HEX}"
+    assert read(f"run --accept {text} -- true").accept == f"sha256:{HEX}"
+
+
+@pytest.mark.parametrize("text", ["", "yes", "sha256:", HEX[1:], HEX + "0", f"sha1:{HEX}", "g" + HEX[1:], HEX + "\n"])
+def test_what_is_no_digest_is_refused(text: str) -> None:
+    """A digest that was cut while copying must not look as if the effects had changed."""
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a digest"):
+        digest(text)
 
 
 @pytest.mark.parametrize("line", ["--js log", "run --acc x -- true", "gc --dry", "back --until"])
@@ -191,6 +234,7 @@ def test_back_stops_at_edits_unless_told_what_to_do_with_them(line: str, edits: 
 def test_gc_keeps_a_month_and_what_stands_unless_told_otherwise() -> None:
     """What can still be taken back is not thrown away by a nightly job."""
     options = read("gc")
+    assert read("gc --older-than 0s").older_than == 0
     assert (options.older_than, options.standing, options.dry_run) == (30 * 86400, False, False)
 
 

@@ -225,7 +225,10 @@ def test_an_unknown_name_on_the_command_line_is_met_with_the_nearest() -> None:
     assert refused.value.next == 'Did you mean "production"?'
     with pytest.raises(UsageError) as refused:
         parse(DESIGN).command("deploy")
-    assert refused.value.next == "Known here: puppet."
+    assert refused.value.next == "Known here: puppet. A command line stands after --: backout run -- deploy"
+    with pytest.raises(UsageError, match="names no command") as refused:
+        parse("").command("ls -l", "rehearse")
+    assert refused.value.next == "A command line stands after --: backout rehearse -- 'ls -l'"
 
 
 def test_this_machine_has_the_checks_of_the_environment_that_lists_it() -> None:

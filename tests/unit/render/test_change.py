@@ -211,3 +211,8 @@ def test_an_error_is_three_sentences_and_its_command_is_whole() -> None:
     assert "\n         Nothing was changed.\n" in drawn
     assert "sha256:" + "a" * 64 in drawn
     assert "\x1b[1;31mbackout: " in render_error(document, Screen(color=True))
+    line = "backout run -- " + "word " * 30 + "end"
+    assert f"next:    {line}\n" in render_error({**document, "next": line}, SCREEN)
+    assert f"next:    Did you mean it? Or:\n         {line}\n" in render_error(
+        {**document, "next": f"Did you mean it? Or: {line}"}, SCREEN
+    )
