@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -73,7 +74,18 @@ class Table:
             return convert(self._values[key])
         except WantedError as error:
             problem = f"must be {error.wanted}, not {found(error.value)}."
-            raise self.source.error((*self.path, key), problem) from None
+            raise self.source.error((*self.path, key), problem, self._as_list(key, convert)) from None
+
+    def _as_list(self, key: str, convert: Callable[[object], object]) -> str:
+        """Show how one text or number would be written where a list of such is wanted."""
+        value = self._values[key]
+        if not isinstance(value, str | int):
+            return ""
+        try:
+            convert([value])
+        except WantedError:
+            return ""
+        return f"Write {key} = [{json.dumps(value, ensure_ascii=False)}]"
 
     def tables(self, key: str) -> Iterator[tuple[str, object, Path]]:
         """Walk a table of named tables: name, contents, path."""

@@ -239,3 +239,20 @@ def test_this_machine_has_the_checks_of_the_environment_that_lists_it() -> None:
     assert parse("").local_environment() is None
     with pytest.raises(ConfigError, match="more than one environment lists this machine: prod, dev"):
         parse(in_environment('[environments.dev]\nhosts = ["local"]')).local_environment()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[environments.x]\nhosts = "local"', 'Write hosts = ["local"]'),
+        ('[commands.x]\nrun = "x"\nok_exit = 2', "Write ok_exit = [2]"),
+        ('[commands.x]\nrun = "x"\nexpect = "file:/é"', 'Write expect = ["file:/é"]'),
+        ('[commands.x]\nrun = "x"\nok_exit = "two"', ""),
+        ("[commands.x]\nrun = 2", ""),
+    ],
+)
+def test_one_value_where_a_list_is_wanted_is_shown_as_a_list(text: str, line: str) -> None:
+    """Who has one host writes one text; the brackets are the whole answer, and no answer is better than a wrong one."""
+    with pytest.raises(ConfigError) as refused:
+        parse(text)
+    assert refused.value.next == line
