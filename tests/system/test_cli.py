@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -327,6 +328,19 @@ def test_init_writes_a_config_that_is_read_back(backout: Backout) -> None:
     assert (written["path"], code) == (str(backout.folder / "backout.toml"), 0)
     assert backout("init").returncode == 3
     assert backout("rehearse", *SILENT, "--", "true").returncode == 0
+
+
+@pytest.mark.parametrize("part", [".", "venv", "venv/bin/python"])
+def test_init_puts_nothing_in_force_of_what_another_user_could_change(backout: Backout, part: str) -> None:
+    """Security: root runs checks; an interpreter that an ordinary user can replace would then run as root."""
+    app = backout.folder / "app"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", app / "venv"], check=True)
+    (app / "venv" / "lib" / "python3.9" / "site-packages" / "pip").mkdir(parents=True)
+    os.chown(app / part, 12345, 12345, follow_symlinks=False)
+    backout("init")
+    text = (backout.folder / "backout.toml").read_text()
+    assert [line for line in text.splitlines() if str(app) in line and not line.startswith("# ")] == []
+    assert f'#   "{app}/venv"' in text
 
 
 def test_show_tells_what_a_change_did_and_what_its_command_wrote(backout: Backout) -> None:

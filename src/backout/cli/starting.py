@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -37,9 +38,41 @@ def look_around(folder: Path) -> Found:
     """Find virtualenvs, requirements files and enabled services in the usual places; nothing is changed."""
     roots = [folder, *(Path(place) for place in _PLACES)]
     seen = dict.fromkeys(path for root in roots for path in _below(root, _DEPTH))
-    virtualenvs = [str(path.parent) for path in seen if path.name == "pyvenv.cfg"]
+    virtualenvs = [path.parent for path in seen if path.name == "pyvenv.cfg"]
+    ours = [path for path in virtualenvs if _only_ours(path)]
     requirements = [str(path) for path in seen if path.name.startswith("requirements") and path.suffix == ".txt"]
-    return Found(services=tuple(_services()), virtualenvs=tuple(virtualenvs), requirements=tuple(requirements))
+    return Found(
+        services=tuple(_services()),
+        virtualenvs=tuple(map(str, ours)),
+        requirements=tuple(requirements),
+        without_pip=tuple(str(path) for path in ours if not _pip_of(path)),
+        foreign=tuple(str(path) for path in virtualenvs if path not in ours),
+    )
+
+
+def _only_ours(virtualenv: Path) -> bool:
+    """Tell whether nobody but us and root may change what runs there, by the rule of `config.find` for the file itself.
+
+    Whoever owns a folder on the way to it could put another one in its place.
+    """
+    inside = (virtualenv, virtualenv / "bin", virtualenv / "bin" / "python", *_pip_of(virtualenv))
+    try:
+        there = {path.resolve() for path in inside if os.path.lexists(path)} | {
+            path.parent.resolve() for path in inside
+        }
+        found = [part.stat() for path in there for part in (path, *path.parents)]
+        return all(map(_is_ours, found)) and (virtualenv / "bin" / "python").lstat().st_uid in (0, os.geteuid())
+    except (OSError, RuntimeError):  # a link that leads nowhere, or in a circle
+        return False
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    kept = not found.st_mode & stat.S_IWOTH or bool(found.st_mode & stat.S_ISVTX)
+    return found.st_uid in (0, os.geteuid()) and kept
+
+
+def _pip_of(virtualenv: Path) -> list[Path]:
+    return sorted(virtualenv.glob("lib/python3*/site-packages/pip"))
 
 
 def _below(root: Path, depth: int) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -24,6 +25,10 @@ services = {services}
 watch = {watch}
 #network = "packages"                  # in rehearsal: none | packages (only package indexes, the default) | host
 #network_allow = ["git.example.com:443"]
+"""
+
+_FOREIGN = """
+# Left out: somebody else may change what would run there as you, or the interpreter is gone.
 """
 
 _CHECKS = """
@@ -68,29 +73,43 @@ _MORE_COMMANDS = """
 
 
 class Found(NamedTuple):
-    """What `init` found: unit names, and absolute paths of virtualenvs and of requirements files."""
+    """What `init` found: unit names, and absolute paths of virtualenvs and of requirements files.
+
+    `without_pip` are those of the virtualenvs that cannot be asked whether their packages agree. `foreign` are further
+    virtualenvs that somebody else may change: what runs there runs as whoever runs the checks, so they are only named.
+    """
 
     environment: str = "production"
     services: tuple[str, ...] = ()
     virtualenvs: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    without_pip: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 def render_template(found: Found) -> str:
     """Write the commented backout.toml for what was found. A name that TOML cannot hold is left out."""
     virtualenvs = _writable(found.virtualenvs)
+    asked = [path for path in virtualenvs if path not in found.without_pip]
     watched = ["/etc", *dict.fromkeys(posixpath.dirname(path) for path in virtualenvs)]
-    name = _text(found.environment)
+    name = _key(found.environment)
     parts = [
         _HEAD.format(name=name, services=_texts(_writable(found.services)), watch=_texts(watched)),
+        *_left_out(_writable(found.foreign)),
         _CHECKS,
-        *(_packages_check(name, path) for path in virtualenvs),
+        *(_packages_check(name, path) for path in asked),
         _MORE_CHECKS.format(name=name),
         _COMMANDS,
-        *_installs(virtualenvs, _writable(found.requirements)),
+        *_installs(asked, _writable(found.requirements)),
         _MORE_COMMANDS,
     ]
     return "".join(parts)
+
+
+def _left_out(virtualenvs: list[str]) -> Iterable[str]:
+    if virtualenvs:
+        yield _FOREIGN
+        yield from (f"#   {_text(path)}\n" for path in virtualenvs)
 
 
 def _packages_check(name: str, virtualenv: str) -> str:
@@ -108,6 +127,11 @@ def _installs(virtualenvs: list[str], requirements: list[str]) -> Iterable[str]:
             run=_text(f"{shlex.quote(virtualenv + '/bin/pip')} install -r {shlex.quote(file)}"),
             expect=_text(f"python-package:{virtualenv}:*"),
         )
+
+
+def _key(name: str) -> str:
+    """Write a TOML key: bare where it may be (TOML 1.0, section Keys)."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
 
 
 def _text(value: str) -> str:

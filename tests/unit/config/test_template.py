@@ -52,3 +52,31 @@ def test_names_that_toml_cannot_hold_are_left_out_and_odd_ones_are_quoted() -> N
     (environment,) = parse(render_template(odd)).environments
     assert environment.name == 'a "b".c'
     assert environment.watch == ("/etc", '/srv/"\x7f\\')
+
+
+def test_a_name_is_quoted_only_where_toml_needs_it() -> None:
+    """The first line that a newcomer reads should look as in the documentation."""
+    assert "\n[environments.production]\n" in render_template(Found())
+    assert "\n[[environments.web-1_a.checks]]\n" in render_template(SHOP._replace(environment="web-1_a"))
+    assert '\n[environments."a.b"]\n' in render_template(Found(environment="a.b"))
+
+
+def test_a_virtualenv_without_pip_is_watched_and_not_asked() -> None:
+    """A check that is red from the start guards nothing, and teaches people to ignore checks."""
+    config = parse(render_template(SHOP._replace(without_pip=("/srv/shop/venv",))))
+    (environment,) = config.environments
+    assert [check.name for check in environment.checks] == ["packages agree in /srv/the client's/venv"]
+    assert "/srv/shop" in environment.watch
+    assert config.commands == ()
+
+
+def test_a_virtualenv_of_somebody_else_is_named_and_nothing_of_it_is_in_force() -> None:
+    """Its interpreter would run as root, with whatever its owner has put there."""
+    found = Found(
+        virtualenvs=("/srv/shop/venv",), requirements=("/home/a/requirements.txt",), foreign=("/home/a/venv\nx",)
+    )
+    text = render_template(found)
+    assert '#   "/home/a/venv\\nx"\n' in text
+    config = parse(text)
+    assert config == parse(render_template(found._replace(foreign=(), requirements=())))
+    assert "/home/a" not in str(config)
