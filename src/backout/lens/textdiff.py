@@ -52,11 +52,19 @@ def text_diff(before: bytes | None, after: bytes | None, path: bytes) -> str | N
     if old is None or new is None or old == new:
         return None
     shown = list(_unified(old, new))
-    name = os.fsdecode(path)
+    name = _header_name(path)
     head = ["--- " + ("/dev/null" if before is None else name), "+++ " + ("/dev/null" if after is None else name)]
     if len(shown) > LONGEST_LINES:
         shown[LONGEST_LINES:] = [f"… {len(shown) - LONGEST_LINES} more lines"]
     return "\n".join(head + shown) + "\n"
+
+
+def _header_name(path: bytes) -> str:
+    """Give a path for a diff's header, as git and GNU diff do: on one line, quoted in C's way where it needs to be."""
+    name = os.fsdecode(path)
+    if name.isprintable():
+        return name
+    return '"' + "".join(chr(b) if 0x20 <= b < 0x7F and b not in b'"\\' else f"\\{b:03o}" for b in path) + '"'  # noqa: PLR2004
 
 
 def diffs(effects: Sequence[RawEffect], view: View) -> dict[bytes, str]:
@@ -90,15 +98,16 @@ def _is_secret(path: bytes) -> bool:
 
 
 def _lines(content: bytes | None) -> list[str] | None:
+    """Give the lines with their ends, so that one without an end is another line than the same with one."""
     if content is None:
         return []
     if len(content) > LARGEST_BYTES or b"\0" in content:
         return None
     try:
-        lines = content.decode().split("\n")
+        *lines, last = content.decode().split("\n")
     except UnicodeDecodeError:
         return None
-    return lines[:-1] if lines[-1] == "" else [*lines, _UNENDED]
+    return [*(line + "\n" for line in lines), *([last] if last else [])]
 
 
 def _unified(old: _Lines, new: _Lines) -> Iterator[str]:
@@ -150,11 +159,15 @@ def _groups(changes: list[_Change], length: int) -> list[list[_Change]]:
 
 
 def _masked(lines: _Lines) -> list[str]:
-    """Mask each line by itself, and every line inside a private key, so that lines keep their numbers."""
+    """Mask each line by itself, and every line inside a private key, so that lines keep their numbers.
+
+    Ends are left out; below a line without one, that is said, as POSIX has it (diff, "No newline at end of file").
+    """
     masked, inside = [], False
-    for line in lines:
+    for ended in lines:
+        line = ended.rstrip("\n")
         inside = inside or ("-----BEGIN " in line and "PRIVATE KEY-----" in line)
         shown = MASK if inside else redact(line[:_WIDEST]) + ("…" if len(line) > _WIDEST else "")
-        masked.append(shown)
+        masked.append(shown if ended.endswith("\n") else f"{shown}\n{_UNENDED}")
         inside = inside and not ("-----END " in line and "PRIVATE KEY-----" in line)
     return masked

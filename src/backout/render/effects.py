@@ -226,7 +226,7 @@ def _file_change(member: dict[str, Any], screen: Screen) -> str:
 
 
 def _content_change(member: dict[str, Any]) -> str:
-    lines = (member.get("diff") or "").splitlines()
+    lines = (member.get("diff") or "").split("\n")
     added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
     gone = sum(line.startswith("-") and not line.startswith("---") for line in lines)
     if added or gone:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from backout.lens.textdiff import LARGEST_BYTES, LONGEST_LINES, text_diff
@@ -25,9 +28,33 @@ def test_changes_far_apart_have_headings_of_their_own() -> None:
 
 def test_a_new_file_is_all_added() -> None:
     """Its content is the effect."""
-    assert text_diff(None, b"a\nb", b"/x") == (
-        "--- /dev/null\n+++ /x\n@@ -0,0 +1,3 @@\n+a\n+b\n+\\ No newline at end of file\n"
-    )
+    assert text_diff(None, b"a\nb\n", b"/x") == "--- /dev/null\n+++ /x\n@@ -0,0 +1,2 @@\n+a\n+b\n"
+
+
+CONTENTS = [b"a", b"a\n", b"a\nb", b"a\nb\n", b"b", b"\n", b"x\n" * 9 + b"a", b"x\n" * 9 + b"a\n"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(x, y) for x in CONTENTS for y in CONTENTS if x != y])
+def test_a_diff_can_be_given_to_patch(before: bytes, after: bytes, tmp_path: Path) -> None:
+    """A last line without an end is no line more: a diff that miscounts is one that `patch` refuses."""
+    (tmp_path / "x").write_bytes(before)
+    diff = text_diff(before, after, b"x")
+    subprocess.run(["patch", "-s", "-F0", "x"], input=str(diff).encode(), cwd=tmp_path, check=True)
+    assert (tmp_path / "x").read_bytes() == after
+
+
+def test_a_line_without_an_end_is_told_of_without_a_sign() -> None:
+    """As `diff -u` prints it."""
+    assert text_diff(None, b"a", b"/x") == "--- /dev/null\n+++ /x\n@@ -0,0 +1,1 @@\n+a\n\\ No newline at end of file\n"
+    assert "-a\n\\ No newline at end of file\n+a\n" in str(text_diff(b"a", b"a\n", b"/x"))
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [(b"/a\nb", r'"/a\012b"'), (b'/"\\\xff', r'"/\042\134\377"'), ("/é b".encode(), "/é b")]
+)
+def test_a_header_names_any_path_on_one_line(path: bytes, shown: str) -> None:
+    """A newline in a name must not end the header, nor make up lines of the diff."""
+    assert str(text_diff(b"a\n", b"b\n", path)).splitlines()[:2] == [f"--- {shown}", f"+++ {shown}"]
 
 
 def test_a_changed_secret_is_seen_to_have_changed_and_not_seen() -> None:
