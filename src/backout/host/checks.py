@@ -15,6 +15,7 @@ from backout.model.check import HEALTHY, NOT_RUN, REHEARSAL, UNHEALTHY, Check, C
 from backout.model.redact import redact
 
 KEPT_BYTES = 4096
+_LONGEST_HEADLINE = 1000
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _MARK = "BACKOUT_CHECK"
 _HEALTHY_STATUS = range(200, 400)
@@ -23,8 +24,11 @@ _NO_REHEARSAL = "Its URL is for the live application; it names no rehearsal (sta
 
 
 class _Tried(NamedTuple):
+    """`said` is kept from its end, `headline` (a status line, an exit code) whatever is said below it."""
+
     healthy: bool
-    output: str
+    headline: str
+    said: str = ""
 
 
 def run_checks(checks: Sequence[Check], where: str, env: Mapping[str, str]) -> list[CheckResult]:
@@ -56,8 +60,10 @@ def _run_check(check: Check, where: str, env: Mapping[str, str]) -> CheckResult:
     with _processes(env) as start:
         application = start(check.start) if check.start and where == REHEARSAL else None
         tried = _until_healthy(check, url, deadline, start, application)
-        output = tried.output if application is None else tried.output + application.said("\nThe application said:\n")
-    return CheckResult(check.name, where, HEALTHY if tried.healthy else UNHEALTHY, redact(output)[-KEPT_BYTES:])
+        said = tried.said if application is None else tried.said + application.said("\nThe application said:\n")
+    head = redact(tried.headline)[:_LONGEST_HEADLINE] + ("\n" if tried.headline and said else "")
+    output = head + redact(said)[len(head) - KEPT_BYTES :]
+    return CheckResult(check.name, where, HEALTHY if tried.healthy else UNHEALTHY, output)
 
 
 def _until_healthy(
@@ -162,8 +168,8 @@ def _shell(process: _Process, within_s: float) -> _Tried:
     said = process.said()
     process.end()
     if code is None:
-        return _Tried(healthy=False, output=f"{said}\nNo end within {within_s:.1f} s.")
-    return _Tried(code == 0, said if code == 0 else f"{said}\nExit code {code}.")
+        return _Tried(healthy=False, headline=f"No end within {within_s:.1f} s.", said=said)
+    return _Tried(code == 0, f"Exit code {code}." if code else "", said)
 
 
 def _get(url: str, within_s: float) -> _Tried:
@@ -181,5 +187,5 @@ def _get(url: str, within_s: float) -> _Tried:
             answer = connection.getresponse()
             body = answer.read(KEPT_BYTES).decode("utf-8", "replace")
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return _Tried(healthy=False, output=f"{url}: {type(error).__name__}: {error}")
-    return _Tried(answer.status in _HEALTHY_STATUS, f"{answer.status} {answer.reason}\n{body}")
+        return _Tried(healthy=False, headline=f"{url}: {type(error).__name__}: {error}")
+    return _Tried(answer.status in _HEALTHY_STATUS, f"{answer.status} {answer.reason}", body)

@@ -17,6 +17,7 @@ from backout.render.diff import diff_lines
 from backout.render.effects import size_text
 from backout.render.report import SHORT, Wish, report
 from backout.render.screen import Screen
+from backout.render.telling import telling_line
 
 _STATES = {
     "kept": ("kept", "green"),
@@ -154,7 +155,7 @@ def _conflicts(found: list[dict[str, Any]], screen: Screen) -> list[Text]:
 
 
 def checks(results: list[dict[str, Any]], screen: Screen) -> str:
-    """Draw check results as a list, the last line of its output beside each that is unhealthy."""
+    """Draw check results as a list, the most telling line of its output beside each that is unhealthy."""
     return text_of(_check_rows(results, screen) or [Text("No checks are set for this environment.")], screen)
 
 
@@ -165,10 +166,10 @@ def _check_rows(results: list[dict[str, Any]], screen: Screen) -> list[Text]:
         row = Text.assemble(screen.visible(result["name"]).ljust(width), "  ")
         row.append(result["result"].replace("_", " ").ljust(9), style=_RESULTS[result["result"]])
         row.append(f"  {result['where']}", style="dim")
-        said = result["output"].strip().splitlines() if result["result"] == "unhealthy" else []
+        said = telling_line(result["output"]) if result["result"] == "unhealthy" else ""
         if said:
             room = max(screen.width - LABEL - row.cell_len - 2, 8)
-            row.append("  " + cut(screen.visible(said[-1].expandtabs(4)), room, screen.plain("…")), style="dim")
+            row.append("  " + cut(screen.visible(said.expandtabs(4)), room, screen.plain("…")), style="dim")
         rows.append(row)
     return rows
 

@@ -16,6 +16,7 @@ from backout.render.canvas import LABEL, cut, labelled, picture_of, text_of, wra
 from backout.render.effects import MARKS, groups
 from backout.render.layout import Laid, share
 from backout.render.screen import Screen
+from backout.render.telling import last_trouble, telling_line
 
 _DECISIONS = {
     "allow": ("allowed", "bold green"),
@@ -166,14 +167,15 @@ def _check_lines(name: str, there: dict[str, dict[str, Any]], screen: Screen, wi
         line.append_text(
             Text.assemble(*([arrow] if at else []), (word, style), (f" {where}" if wish.full else "", "dim"))
         )
-    said = [r["output"] for r in there.values() if r["result"] == "unhealthy" and r["output"].strip()]
+    said = last_trouble(there).strip()
     if not said:
         return [line]
-    output = [screen.visible(text.expandtabs(4)) for text in said[-1].strip().splitlines()]
     if wish.full:
+        output = [screen.visible(text.expandtabs(4)) for text in said.split("\n")]
         return [line, *(Text("  " + text, style="dim") for text in output)]
     more = screen.plain("…")
-    line.append("  " + cut(output[-1], max(screen.width - LABEL - line.cell_len - 2, 8), more), style="dim")
+    told = screen.visible(telling_line(said).expandtabs(4))
+    line.append("  " + cut(told, max(screen.width - LABEL - line.cell_len - 2, 8), more), style="dim")
     return [line]
 
 

@@ -43,7 +43,7 @@ def site() -> Iterator[str]:
             self.send_response(int(self.path.rpartition("/")[2]))
             self.send_header("Location", "/500")
             self.end_headers()
-            self.wfile.write(b"the page: password=hunter2")
+            self.wfile.write(b"<html>" * 1000 + b"the page: password=hunter2")
 
         def log_message(self, *_: object) -> None:
             pass
@@ -58,7 +58,7 @@ def test_a_command_is_healthy_when_it_exits_with_0() -> None:
     """The whole contract of a `run` check."""
     assert check(run="echo fine") == CheckResult("it", AFTER, HEALTHY, "fine\n")
     assert check(BEFORE, run="echo broken >&2; exit 7") == CheckResult(
-        "it", BEFORE, UNHEALTHY, "broken\n\nExit code 7."
+        "it", BEFORE, UNHEALTHY, "Exit code 7.\nbroken\n"
     )
 
 
@@ -67,7 +67,8 @@ def test_a_command_is_healthy_when_it_exits_with_0() -> None:
 )
 def test_a_page_is_healthy_with_2xx_and_3xx(site: str, status: int, result: str) -> None:
     """A redirection to a login page is an answer; following it might leave this host."""
-    assert check(http=f"{site}/{status}").result == result
+    told = check(http=f"{site}/{status}")
+    assert (told.result, told.output[:4]) == (result, f"{status} ")
 
 
 def test_no_proxy_is_asked_about_health(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +94,7 @@ def test_a_command_that_hangs_is_unhealthy_when_its_time_is_over() -> None:
     """A check that hangs must not hang the rescue."""
     result = check(run="echo begun; sleep 1000", within_s=0.3)
     assert result.result == UNHEALTHY
-    assert result.output.startswith("begun\n\nNo end within")
+    assert result.output == "No end within 0.3 s.\nbegun\n"
 
 
 def test_output_is_bounded_and_secrets_are_masked(site: str) -> None:
@@ -101,6 +102,9 @@ def test_output_is_bounded_and_secrets_are_masked(site: str) -> None:
     long = check(run="yes | head -c 100000; echo the end")
     assert len(long.output) == KEPT_BYTES
     assert long.output.endswith("the end\n")
+    failed = check(run="yes | head -c 100000; echo the end; exit 3")
+    assert len(failed.output) == KEPT_BYTES
+    assert failed.output.startswith("Exit code 3.\n")
     assert "hunter2" not in check(run="echo API_TOKEN=hunter2").output + check(http=f"{site}/500").output
 
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.model.check import AFTER, BEFORE, HEALTHY, NOT_RUN, UNHEALTHY, CheckResult
+from backout.model.check import AFTER, BEFORE, HEALTHY, NOT_RUN, REHEARSAL, UNHEALTHY, CheckResult
 from backout.model.effect import Effect, Noise, RawEffect, file_effect
 from backout.model.state import State
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
+from backout.render.change import checks
 from backout.render.layout import share
 from backout.render.report import Wish, report
 from backout.render.screen import Screen
@@ -227,6 +228,40 @@ def test_checks_are_told_as_before_to_after_with_what_they_said() -> None:
     ]
     drawn = report(document_of(checks=[result._asdict() for result in results]), WIDE)
     assert re.search(r"Checks +answers +healthy → unhealthy +last line\n +fine +healthy → not run", drawn)
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("503 Service Unavailable\n<html>\n</html>\n", "503 Service Unavailable"),
+        ("Exit code 1.\nTraceback\nImportError: x\n\n \n", "ImportError: x"),
+        ("Exit code 1.", "Exit code 1."),
+        ("Exit code 1.\n404 pages are missing\nlook there", "look there"),
+        ("http://x/: TimeoutError: y\n\nThe application said:\nno module", "no module"),
+    ],
+)
+def test_the_most_telling_line_stands_beside_a_check(output: str, line: str) -> None:
+    """`</html>` and `Exit code 1.` are the last lines of half of all failures, and say nothing about any."""
+    results = [CheckResult("it", BEFORE, HEALTHY), CheckResult("it", AFTER, UNHEALTHY, output)]
+    documents = [result._asdict() for result in results]
+    assert f"healthy → unhealthy  {line}\n" in report(document_of(checks=documents), WIDE)
+    assert f"unhealthy  after  {line}\n" in checks(documents, WIDE)
+    full = report(document_of(checks=documents), WIDE, Wish(full=True))
+    assert all(said in full for said in output.split("\n"))
+
+
+def test_a_check_that_became_healthy_says_nothing_of_its_trouble_before() -> None:
+    """An old `Exit code 1.` beside `unhealthy → healthy` reads as if the change had failed."""
+    results = [
+        CheckResult("mended", BEFORE, UNHEALTHY, "Exit code 1.\nold trouble"),
+        CheckResult("mended", AFTER, HEALTHY, "fine"),
+        CheckResult("down", BEFORE, UNHEALTHY, "Exit code 1.\nstill down"),
+        CheckResult("down", REHEARSAL, NOT_RUN, "no rehearsal"),
+    ]
+    for wish in (Wish(), Wish(full=True)):
+        drawn = report(document_of(checks=[result._asdict() for result in results]), WIDE, wish)
+        assert "old trouble" not in drawn
+        assert "still down" in drawn
 
 
 def test_limits_are_never_silent(surprise: dict[str, Any]) -> None:
