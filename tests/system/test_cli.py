@@ -296,6 +296,11 @@ def test_gc_keeps_what_it_promises_to_undo(backout: Backout) -> None:
     told, code = backout.json("gc", "--older-than", "0s")
     assert code == 0
     assert len(told["expired"]) == 1
+    listed = backout("log", "--last", "1").stdout
+    assert "refused, let go" in listed
+    assert listed.count("\n") == 2
+    assert "--accept" not in backout("show", told["expired"][0]["change"]).stdout
+    assert len(backout.json("log", "--last", "1")[0]["changes"]) == 1
     assert backout("back").returncode == 0
     assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
 

@@ -240,6 +240,7 @@ def log(options: Namespace) -> int:
     """`backout log`."""
     with _session(options) as (session, _):
         document = record.log(session)
+    document["changes"] = document["changes"][: options.last]
     _answer(options, document, "log")
     return 0
 

@@ -127,6 +127,14 @@ def timeout(text: str) -> float:
     return seconds
 
 
+def count(text: str) -> int:
+    """Read a number of things, 1 or more."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,9}", text):
+        message = f"{text!r} is not a number from 1 on"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 def digest(text: str) -> str:
     """Read the digest of an effect set, `sha256:` and 64 hex digits, as reports show it; also without the `sha256:`."""
     match = re.fullmatch(r"(?:sha256:)?([0-9a-f]{64})", text.lower())
@@ -240,7 +248,8 @@ def _recover(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> Non
 
 
 def _log(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    _verb(verbs, shared, "log", "the record of changes, newest first")
+    verb = _verb(verbs, shared, "log", "the record of changes, newest first")
+    verb.add_argument("--last", type=count, metavar="N", help="only so many (default: all)")
 
 
 def _show(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

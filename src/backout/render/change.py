@@ -14,7 +14,7 @@ from rich.text import Text
 
 from backout.render.canvas import LABEL, aligned, cut, labelled, text_of, wrapped
 from backout.render.diff import diff_lines
-from backout.render.effects import size_text
+from backout.render.effects import counted, size_text
 from backout.render.report import SHORT, Wish, report
 from backout.render.screen import Screen
 from backout.render.telling import telling_line
@@ -27,6 +27,8 @@ _STATES = {
     "unfinished": ("unfinished", "bold red"),
 }
 _RESULTS = {"healthy": "green", "unhealthy": "bold red", "not_run": "dim"}
+_GONE = "let go by gc: it can be neither taken back nor run once more"
+_MOST_CONFLICTS = 20
 _RECOVERED = {"kept": "all new, its effects stand", "undone": "all old, the host is as before it"}
 
 
@@ -48,7 +50,10 @@ def when_text(at: str, zone: tzinfo | None = None) -> str:
 
 
 def log(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None) -> str:
-    """Draw a `backout.changes/1` document in the order given: two lines a change, the second says why and what."""
+    """Draw a `backout.changes/1` document in the order given: two lines a change, the second says why and what.
+
+    A change is let go when gc has removed its bits: it can be neither taken back nor run once more.
+    """
     changes = document["changes"]
     if not changes:
         return text_of([Text("No change is on record.")], screen)
@@ -61,7 +66,7 @@ def _log_row(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> lis
     word, style = _STATES[state_word(change)]
     return [
         Text(screen.visible(change["id"]), style="bold"),
-        Text(word, style=style),
+        Text(f"{word}, let go" if change["expired"] else word, style=style),
         Text(when_text(change["at"], zone), style="dim"),
         Text(screen.visible(change["environment"] or change["host"])),
         Text(screen.visible(change["who"])),
@@ -101,12 +106,20 @@ def show(
         ("Command", Text(screen.visible(command_text(change["command"])))),
         ("Takes back", Text(change["undoes"] or "")),
         ("Repeats", Text(change["redoes"] or "")),
-        ("Bits", Text("gone (gc): it can no longer be taken back" if change["expired"] else "")),
+        ("Bits", Text(_GONE if change["expired"] else "")),
     ]
     told = [line for label, text in facts if text.plain for line in labelled(label, [text])]
     text = text_of(told, screen)
     below = screen._replace(height=screen.height - len(told) - 1)
+    if effects is not None and change["expired"]:
+        effects = _without_offers(effects)
     return text if effects is None else f"{text}\n{report(effects, below, wish)}"
+
+
+def _without_offers(effects: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was to be done next: without its bits, nothing can be done with a change any more."""
+    reasons = [{**reason, "next": ""} for reason in effects["verdict"]["reasons"]]
+    return {**effects, "verdict": {**effects["verdict"], "reasons": reasons}}
 
 
 def back(document: dict[str, Any], screen: Screen) -> str:
@@ -120,7 +133,7 @@ def back(document: dict[str, Any], screen: Screen) -> str:
         parts += labelled("Edits", [Text(f"saved as {screen.name(path)}") for path in saved])
     noise = sum(change["noise_kept"] for change in document["undone"])
     if noise:
-        parts += labelled("Noise", [Text(f"{noise} paths moved on since and keep their live version")])
+        parts += labelled("Noise", [Text(f"{counted(noise, 'path')} moved on since: the live version stays")])
     if document["checks"]:
         parts += labelled("Checks", _check_rows(document["checks"], screen))
     if document["conflicts"]:
@@ -137,16 +150,19 @@ def conflicts(found: list[dict[str, Any]], screen: Screen) -> str:
 
 
 def _conflicts(found: list[dict[str, Any]], screen: Screen) -> list[Text]:
-    count = "1 path was" if len(found) == 1 else f"{len(found)} paths were"
+    count = f"{counted(len(found), 'path')} {'was' if len(found) == 1 else 'were'}"
     headline = f"{count} edited since the change. Nothing was overwritten."
     parts: list[Text] = [*labelled("Conflict", [Text(headline, style="bold red")])]
-    for conflict in found:
+    for conflict in found[:_MOST_CONFLICTS]:
         parts += [
             Text(),
             Text.assemble((screen.name(conflict["path"]), "bold"), "  ", screen.visible(conflict["what"])),
         ]
         if conflict["diff"]:
             parts += [Text.assemble("  ", line) for line in diff_lines(conflict["path"], conflict["diff"], screen)]
+    if len(found) > _MOST_CONFLICTS:
+        more = f"… and {len(found) - _MOST_CONFLICTS} more (--json lists all)"
+        parts += [Text(), Text(screen.plain(more), style="dim")]
     rows = [
         [Text("--keep-edits", style="bold"), Text("take back everything else; these paths stay as they are now")],
         [Text("--discard-edits", style="bold"), Text("take these paths back, too; what they hold now is saved first")],
@@ -200,14 +216,13 @@ def gc(document: dict[str, Any], screen: Screen) -> str:
     rows = [
         [Text(change["change"], style="bold"), Text(size_text(change["size_bytes"]))] for change in document["expired"]
     ]
-    freed = size_text(document["freed_bytes"])
-    kept = document["kept"]
-    count = "1 change" if len(rows) == 1 else f"{len(rows)} changes"
+    freed, kept = size_text(document["freed_bytes"]), counted(document["kept"], "change")
+    count = counted(len(rows), "change")
     end = f"{count} let go, {freed} freed; {kept} can still be taken back."
-    if document["dry_run"]:
-        end = f"{count} would be let go, {freed} freed; {kept} could still be taken back."
+    if document["dry_run"]:  # `kept` counts what stands now, and so perhaps some of these
+        end = f"{count} would be let go, {freed} freed."
     if not rows:
-        end = f"Nothing to let go; {kept} changes can still be taken back."
+        end = f"Nothing to let go; {kept} can still be taken back."
     return text_of([*(aligned(rows, 0) if rows else []), Text(end)], screen)
 
 

@@ -87,7 +87,7 @@ def _packages(
         for kind, mark, word in ((REMOVED, "-", "removed"), (MAJOR, "▲", "major"), (ADDED, "+", "new"))
         if kinds[kind]
     ]
-    return _group(_count(len(rows), noun) + where, rows, members, notes, screen, compact=True)
+    return _group(counted(len(rows), noun) + where, rows, members, notes, screen, compact=True)
 
 
 def _new_text(old: str | None, new: str | None) -> str:
@@ -124,7 +124,7 @@ def _services(members: list[dict[str, Any]], screen: Screen) -> Group:
             ]
         )
     notes = ["carried out after the files"] if any(m["predicted"] for m in members) else []
-    return _group(_count(len(rows), "service"), rows, members, notes, screen)
+    return _group(counted(len(rows), "service"), rows, members, notes, screen)
 
 
 def _yes(field: str, value: object) -> str:
@@ -134,7 +134,7 @@ def _yes(field: str, value: object) -> str:
 
 def _accounts(members: list[dict[str, Any]], screen: Screen) -> Group:
     rows = [[_operation(m["op"]), Text(screen.name(m["subject"]), style="bold"), _fields(m, screen)] for m in members]
-    return _group(_count(len(rows), members[0]["kind"]), rows, members, [], screen)
+    return _group(counted(len(rows), members[0]["kind"]), rows, members, [], screen)
 
 
 def _fields(member: dict[str, Any], screen: Screen) -> Text:
@@ -161,7 +161,7 @@ def _cron(members: list[dict[str, Any]], screen: Screen) -> Group:
         place = subject.removesuffix(line).rstrip(":# ") if isinstance(line, str) and line else subject
         moved = Text.assemble(*_moved(member["before"], member["after"], screen))
         rows.append([_operation(member["op"]), Text(screen.name(place or subject), style="bold"), moved])
-    return _group(_count(len(rows), "cron entry", "cron entries"), rows, members, [], screen)
+    return _group(counted(len(rows), "cron entry", "cron entries"), rows, members, [], screen)
 
 
 def _config(members: list[dict[str, Any]], screen: Screen) -> Group:
@@ -176,7 +176,7 @@ def _config(members: list[dict[str, Any]], screen: Screen) -> Group:
         ]
         for m in members
     ]
-    return _group(f"{_count(len(rows), 'setting')} in {screen.name(path)}", rows, members, [], screen)
+    return _group(f"{counted(len(rows), 'setting')} in {screen.name(path)}", rows, members, [], screen)
 
 
 def _few_files(members: list[dict[str, Any]], screen: Screen) -> Group:
@@ -188,7 +188,7 @@ def _files(members: list[dict[str, Any]], screen: Screen) -> Group:
         [_operation(m["op"]), Text(screen.name(m["subject"])), Text(_file_change(m, screen), style="dim")]
         for m in members
     ]
-    return _group(_count(len(members), "file"), rows, members, [], screen)
+    return _group(counted(len(members), "file"), rows, members, [], screen)
 
 
 def _folders(members: list[dict[str, Any]], screen: Screen) -> Group:
@@ -203,7 +203,7 @@ def _folders(members: list[dict[str, Any]], screen: Screen) -> Group:
         rows.append([Text(screen.name(folder.rstrip("/") + "/"), style="bold"), Text(words), Text(names, style="dim")])
         counts.append(len(inside))
     notes = [f"in {len(rows)} folders"] if len(rows) > 1 else []
-    return _group(_count(len(members), "file"), rows, members, notes, screen)._replace(counts=counts)
+    return _group(counted(len(members), "file"), rows, members, notes, screen)._replace(counts=counts)
 
 
 def _file_change(member: dict[str, Any], screen: Screen) -> str:
@@ -312,5 +312,6 @@ def size_text(size_bytes: int) -> str:
     return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"  # noqa: PLR2004
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def counted(number: int, one: str, many: str = "") -> str:
+    """Give a number with its noun: 1 file, 2 files."""
     return f"{number} {one if number == 1 else many or one + 's'}"

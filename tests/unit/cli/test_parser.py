@@ -11,7 +11,7 @@ import pytest
 
 from backout import __version__, bootstrap
 from backout.cli import commands, run
-from backout.cli.parser import build, digest, duration, exit_codes, parse
+from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 
 VERBS = {
@@ -149,6 +149,14 @@ def test_forgotten_dashes_are_told_with_the_line_that_was_meant(line: str, next:
 def test_a_command_may_be_named_instead(verb: str) -> None:
     """What is run by its name is rehearsed by its name."""
     assert (read(f"{verb} puppet").name, read(f"{verb} -- puppet").name) == ("puppet", None)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "1.5", "ten", "1\n", "9" * 99])
+def test_how_many_to_list_is_a_number_from_1_on(text: str) -> None:
+    """`--last 0` would look like an empty record."""
+    assert (read("log").last, read("log --last 20").last) == (None, 20)
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a number"):
+        count(text)
 
 
 HEX = "0123456789abcdef" * 4

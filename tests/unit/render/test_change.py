@@ -85,7 +85,7 @@ def test_show_tells_a_change_and_its_effects(surprise: dict[str, Any]) -> None:
         "c3f9  undone by d4",
         "2026-07-23 17:05 UTC",
         "production · web1",
-        "can no longer be taken back",
+        "neither taken back nor run once more",
         "pytz",
     ):
         assert told in drawn
@@ -144,6 +144,8 @@ def test_back_says_what_was_taken_back_and_whether_it_is_healthy() -> None:
     assert "Edits      saved as /s/a" in drawn
     assert "2 paths moved on since" in drawn
     assert "Needs you  It is still red. c3 is gone.\nNext       backout run --change c3" in drawn
+    document["undone"][0]["noise_kept"] = 1
+    assert "1 path moved on since" in change.back(valid(document), SCREEN)
     assert "answers  healthy" in drawn
     assert "imports  unhealthy  after  ImportError: x" in drawn
     assert change.checks(document["checks"], SCREEN) in drawn.replace("Checks     ", "").replace(
@@ -184,8 +186,54 @@ def test_gc_says_what_went_and_what_can_still_be_taken_back() -> None:
         "kept": 3,
     }
     assert change.gc(valid(document), SCREEN) == (
-        "c3 1.2 MB\n1 change let go, 1.2 MB freed; 3 can still be taken back.\n"
+        "c3 1.2 MB\n1 change let go, 1.2 MB freed; 3 changes can still be taken back.\n"
     )
+    nothing = change.gc(valid({**document, "expired": [], "kept": 1}), SCREEN)
+    assert nothing == "Nothing to let go; 1 change can still be taken back.\n"
+
+
+def test_gc_promises_no_way_back_for_what_it_would_let_go() -> None:
+    """With --standing, what would go is among what stands now; a dry run that counts it as kept is believed."""
+    document = {
+        "schema": "backout.gc/1",
+        "dry_run": True,
+        "expired": [{"change": "c3", "size_bytes": 1}, {"change": "c4", "size_bytes": 1}],
+        "freed_bytes": 2,
+        "kept": 2,
+    }
+    assert change.gc(valid(document), SCREEN).endswith("\n2 changes would be let go, 2 B freed.\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"), [({"state": "kept"}, "kept, let go"), ({"state": "refused"}, "refused, let go")]
+)
+def test_the_log_says_what_gc_let_go(fields: dict[str, Any], word: str) -> None:
+    """Who looks for a way back should not find out by trying."""
+    document = {"schema": "backout.changes/1", "changes": [row(**fields, expired=True), row()]}
+    let_go, stands = change.log(valid(document), SCREEN, UTC).splitlines()[::2]
+    assert word in let_go
+    assert "let go" not in stands
+
+
+def test_a_refusal_that_was_let_go_offers_nothing_any_more(surprise: dict[str, Any]) -> None:
+    """Its bits are gone: what once was the way to apply it leads nowhere."""
+    reasons = [{"what": "You said no.", "state": "", "next": f"give --accept sha256:{'0' * 64}"}]
+    refused = {**surprise, "verdict": {"decision": "refuse", "reasons": reasons}}
+    assert "--accept" in change.show(row(state="refused"), refused, SCREEN)
+    drawn = change.show(row(state="refused", expired=True), refused, SCREEN)
+    assert "You said no." in drawn
+    assert "--accept" not in drawn
+
+
+def test_thousands_of_conflicts_are_shown_as_a_few_and_counted() -> None:
+    """What decides them stands below them, and must not scroll away with what it is about."""
+    conflicts = [{"path": f"/srv/{n:04}", "change": "c3", "what": "edited since", "diff": None} for n in range(3000)]
+    drawn = change.conflicts(conflicts, SCREEN)
+    assert "3000 paths were edited" in drawn
+    assert drawn.count("/srv/") == 20
+    assert "… and 2980 more (--json lists all)\n" in drawn
+    assert "--keep-edits" in drawn
+    assert "more (" not in change.conflicts(conflicts[:20], SCREEN)
 
 
 def test_recovery_says_to_which_side_each_change_went() -> None:
