@@ -37,8 +37,11 @@ class Screen(NamedTuple):
         return "".join(self._shown(char) for char in text)
 
     def name(self, text: str) -> str:
-        """Give a name; one that needs escapes is quoted as `$'…'`, which bash and zsh read back as that very name."""
-        if _PRINTABLE_ASCII.fullmatch(text) or self.visible(text) == text:
+        """Give a name; one that needs escapes is quoted as `$'…'`, which bash and zsh read back as that very name.
+
+        So is one with a blank at an end, which nobody would see.
+        """
+        if text == text.strip(" ") and (_PRINTABLE_ASCII.fullmatch(text) or self.visible(text) == text):
             return text
         quoted = "".join({"\\": "\\\\", "'": "\\'"}.get(char) or self._shown(char, plain=False) for char in text)
         return f"$'{quoted}'"

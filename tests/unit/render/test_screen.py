@@ -34,6 +34,8 @@ def terminal(encoding: str = "utf-8") -> Iterator[TextIO]:
     [
         ("/etc/passwd", "/etc/passwd"),
         ("/etc/naïve café", "/etc/naïve café"),
+        ("/etc/motd ", "$'/etc/motd '"),
+        (" ", "$' '"),
         ("/tmp/a\nb", r"$'/tmp/a\nb'"),
         ("/tmp/\x1b[2J", r"$'/tmp/\e[2J'"),
         ("/tmp/\udcff\udcfe", r"$'/tmp/\xff\xfe'"),
