@@ -123,7 +123,8 @@ def _view(state: bytes) -> Iterator[Row]:
     finally:
         sandbox.close(keep=False)
         remove_tree(state + b"/stage/probe-%d" % os.getpid())
-    yield "view", True, f"A view of this host stands, with {len(sandbox.layers)} layers.", ""
+    layers = "1 layer" if len(sandbox.layers) == 1 else f"{len(sandbox.layers)} layers"
+    yield "view", True, f"A view of this host stands, with {layers}.", ""
     yield from (("limit", True, sentence, "") for sentence in sandbox.limits)
     fast = b"volatile" in b"".join(seen)
     yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -14,6 +15,7 @@ from backout.render.screen import Screen
 if TYPE_CHECKING:
     from rich.console import Console
 
+_LONG = 80
 LABEL = 11
 """The width of the column that holds a report's labels."""
 
@@ -88,19 +90,26 @@ def _console(written: io.StringIO, screen: Screen, *, record: bool = False) -> C
 def aligned(rows: Sequence[Sequence[Text]], indent: int, width: int = 0) -> list[Text]:
     """Set rows of equally many cells in columns, a line each.
 
-    With a width, the widest column is shortened until the lines fit; without one, nothing is cut.
+    With a width, the widest column is shortened until the lines fit; without one, nothing is cut, and a cell that is
+    very long stands out of its column.
     """
-    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    widths = [_column_width(column, cut=bool(width)) for column in zip(*rows, strict=True)]
     room = width - indent - (len(widths) - 1)
     while width and sum(widths) > room and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
-    return [Text.assemble(" " * indent, Text(" ").join(map(_fitted, row, widths))) for row in rows]
+    fitted = [map(partial(_fitted, cut=bool(width)), row, widths) for row in rows]
+    return [Text.assemble(" " * indent, Text(" ").join(cells)) for cells in fitted]
 
 
-def _fitted(cell: Text, width: int) -> Text:
+def _column_width(column: Sequence[Text], *, cut: bool) -> int:
+    return max((cell.cell_len for cell in column if cut or cell.cell_len <= _LONG), default=0)
+
+
+def _fitted(cell: Text, width: int, *, cut: bool) -> Text:
     fitted = cell.copy()
-    fitted.truncate(width, overflow="ellipsis")
-    blank = width - fitted.cell_len
+    if cut:
+        fitted.truncate(width, overflow="ellipsis")
+    blank = max(width - fitted.cell_len, 0)
     if cell.justify == "right":
         fitted.pad_left(blank)
     else:

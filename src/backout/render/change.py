@@ -113,6 +113,7 @@ def show(
     below = screen._replace(height=screen.height - len(told) - 1)
     if effects is not None and change["expired"]:
         effects = _without_offers(effects)
+    wish = wish._replace(backed_out=state_word(change) == "backed out")
     return text if effects is None else f"{text}\n{report(effects, below, wish)}"
 
 

@@ -217,7 +217,8 @@ def _file_change(member: dict[str, Any], screen: Screen) -> str:
         if before.get(key) != after.get(key)
     ]
     if before.get("target") != after.get("target") and after.get("target"):
-        parts.append(f"→ {screen.name(str(after['target']))}")
+        old = f"{screen.name(str(before['target']))} " if before.get("target") else ""
+        parts.append(f"{old}→ {screen.name(str(after['target']))}")
     if before.get("xattrs") != after.get("xattrs"):
         parts.append("extended attributes")
     if before.get("sha256") != after.get("sha256"):

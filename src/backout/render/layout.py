@@ -67,6 +67,9 @@ class Laid:
         if lines >= self.height - 1:
             return self._aligned(len(self.group.rows), lines, self._screen.width)
         count = (lines - 1) * self._across(lines - 1)
+        if count == len(self.group.rows) - 1:  # the last one takes no more room than saying that it is left out
+            last = aligned(self.group.rows[count:], self._indent, self._screen.width)
+            return [*self._aligned(count, lines - 1, self._screen.width), *last]
         more = self._screen.plain(f"… and {sum(self.group.counts[count:])} more (--full)")
         return [*self._aligned(count, lines - 1, self._screen.width), Text(" " * self._indent + more, style="dim")]
 
@@ -100,13 +103,20 @@ def share(wanted: Sequence[int], lines: int) -> list[int]:
     """Divide lines among groups that want so many each: what comes first is served first, but no group starves another.
 
     Each group gets one line at the least, its title, which counts what is in it. Where there are more groups than lines
-    the last ones get none and one line is left to count them. The first group always gets its line.
+    the last ones get none and one line is left to count them. The first group always gets its line. A second line
+    comes with a third where it could hold no more than the title does: a count.
     """
     served = len(wanted) if len(wanted) <= lines else max(lines - 1, 1)
     given = [int(at < served) for at in range(len(wanted))]
     spare = lines - len(wanted) if served == len(wanted) else 0
-    while spare > 0 and (hungry := [at for at in range(served) if given[at] < wanted[at]]):
-        for at in hungry[:spare]:
-            given[at] += 1
-        spare -= len(hungry[:spare])
+    while hungry := [at for at in range(served) if 0 < _next_portion(given[at], wanted[at]) <= spare]:
+        for at in hungry:
+            portion = _next_portion(given[at], wanted[at])
+            if portion <= spare:
+                given[at] += portion
+                spare -= portion
     return given
+
+
+def _next_portion(given: int, wanted: int) -> int:
+    return min(wanted - given, 2 if given == 1 else 1)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from backout.render.canvas import LABEL, cut, labelled, picture_of, text_of, wrapped
-from backout.render.effects import MARKS, groups
+from backout.render.effects import MARKS, counted, groups
 from backout.render.layout import Laid, share
 from backout.render.screen import Screen
 from backout.render.telling import last_trouble, telling_line
@@ -22,22 +22,27 @@ _DECISIONS = {
     "allow": ("allowed", "bold green"),
     "ask": ("yours to decide", "bold yellow"),
     "refuse": ("refused", "bold red"),
+    "backed out": ("backed out", "bold yellow"),
 }
 _RESULTS = {"healthy": ("healthy", "green"), "unhealthy": ("unhealthy", "bold red"), "not_run": ("not run", "dim")}
 _ROOMY = 30
 _MOST_CHECKS, _MOST_LIMITS, _MOST_REASONS = 4, 2, 4
+_STANDING = ("Only programs that honour http_proxy", "The rehearsal had no network", "Rehearsed without root")
+"""How the limits begin that are said of every rehearsal of a kind: nobody reads them twice."""
 
 
 class Wish(NamedTuple):
     """How a report is asked for: `full` folds nothing, `noise` lists what rules fold away.
 
     `who` asked, and `next_command` (such as the same command line with `run`) is offered before all other advice.
+    `backed_out` is known of a recorded change, whose document is older than what became of it.
     """
 
     full: bool = False
     noise: bool = False
     who: str = ""
     next_command: str = ""
+    backed_out: bool = False
 
 
 SHORT = Wish()
@@ -62,14 +67,16 @@ def report_picture(document: dict[str, Any], screen: Screen, title: str, wish: W
 
 def _parts(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]:
     head = _head(document, screen, wish)
-    facts = [*_checks(document["checks"], screen, wish), *_limits(document["limits"], screen, wish)]
-    facts += _noise(document["noise"], screen, wish)
+    checks, noise = _checks(document["checks"], screen, wish), _noise(document["noise"], screen, wish)
     end = _verdict(document, screen, wish)
-    fixed = sum(len(part) + 1 for part in (head, facts, end) if part)
     blocks = _blocks(document["effects"], screen, full=wish.full)
-    gaps = 0 if _tight(screen, wish) else len(blocks) - 1
+    gaps = 0 if _tight(screen, wish) else max(len(blocks) - 1, 0)
+    facts_gap = int(bool(checks or noise or document["limits"]))
+    room = screen.height - 1 - gaps - len(head) - 1 - len(checks) - len(noise) - facts_gap - len(end) - 1
+    limits = _limits(document["limits"], room - _height(blocks), screen, wish)
+    facts = [*checks, *limits, *noise]
     parts: list[Text] = [*head]
-    for at, block in enumerate(_drawn(blocks, screen.height - 1 - fixed - gaps, full=wish.full)):
+    for at, block in enumerate(_drawn(blocks, room - len(limits), full=wish.full)):
         parts += [Text(), *block] if at == 0 or gaps or wish.full else block
     for part in (facts, end):
         parts += [Text(), *part] if part else []
@@ -120,13 +127,21 @@ def _blocks(effects: Sequence[dict[str, Any]], screen: Screen, *, full: bool) ->
     return found
 
 
+def _height(blocks: list[_Block]) -> int:
+    """Tell how many lines the blocks would like to have."""
+    return sum(laid.height for block in blocks for laid in block.groups) + _headings(blocks) or 1
+
+
+def _headings(blocks: list[_Block]) -> int:
+    return sum(len(block.groups) > 1 for block in blocks)
+
+
 def _drawn(blocks: list[_Block], height: int, *, full: bool) -> list[list[Text]]:
     """Draw the blocks into a height."""
     if not blocks:
         return [labelled("Effects", [Text("none: nothing would be changed")])]
     wanted = [laid.height for block in blocks for laid in block.groups]
-    headings = sum(len(block.groups) > 1 for block in blocks)
-    shares = iter(wanted if full else share(wanted, height - headings))
+    shares = iter(wanted if full else share(wanted, height - _headings(blocks)))
     return [_block_lines(block, [next(shares) for _ in block.groups], full=full) for block in blocks]
 
 
@@ -134,16 +149,14 @@ def _block_lines(block: _Block, shares: list[int], *, full: bool) -> list[Text]:
     """Draw a block: the label beside the title of its one group, or above the titles of several."""
     alone = len(block.groups) == 1
     lines = [] if alone else [Text(block.label, block.style)]
-    left_out = 0
+    left_out = [laid for laid, height in zip(block.groups, shares, strict=True) if not height]
     for laid, height in zip(block.groups, shares, strict=True):
-        if not height:
-            left_out += sum(laid.group.counts)
-            continue
         lead = Text(block.label.ljust(LABEL), block.style) if alone else Text("  ")
-        lines += [Text.assemble(lead, laid.title(height)), *laid.rows(height - 1, full=full)]
-    if left_out:
-        lead = Text(block.label.ljust(LABEL) if alone else "  ", block.style)
-        lines.append(Text.assemble(lead, (f"{left_out} more (--full)", "dim")))
+        if height or len(left_out) == 1:  # one more title takes no more room than a count
+            lines += [Text.assemble(lead, laid.title(max(height, 1))), *laid.rows(height - 1, full=full)]
+    if len(left_out) > 1:
+        count = sum(sum(laid.group.counts) for laid in left_out)
+        lines.append(Text.assemble("  ", (f"{count} more (--full)", "dim")))
     return lines
 
 
@@ -187,45 +200,67 @@ def _folded(lines: list[Text], most: int, count: int, screen: Screen, wish: Wish
     return [*lines[: most - 1], Text(more, style="dim")]
 
 
-def _limits(limits: Sequence[str], screen: Screen, wish: Wish) -> list[Text]:
+def _limits(limits: Sequence[str], room: int, screen: Screen, wish: Wish) -> list[Text]:
+    """Show limits whole, those of this very rehearsal first, as many as the room holds; count the others."""
     width, more = screen.width - LABEL, screen.plain("…")
-    if wish.full:
-        return labelled("Limits", [line for limit in limits for line in wrapped(screen.visible(limit), width)])
-    if _tight(screen, wish) and len(limits) > 1:
+    ordered = sorted(limits, key=lambda limit: limit.startswith(_STANDING))
+    told = [wrapped(screen.visible(limit), width) for limit in ordered]
+    room = max(room, 1 if _tight(screen, wish) else _MOST_LIMITS)
+    if wish.full or sum(map(len, told)) <= room:
+        return labelled("Limits", [line for lines in told for line in lines])
+    if room == 1 and len(limits) > 1:
         return labelled("Limits", [Text(f"{len(limits)} limits to what this rehearsal could see or keep in (--full)")])
-    lines = [Text(cut(screen.visible(limit), width, more)) for limit in limits]
-    return labelled("Limits", _folded(lines, _MOST_LIMITS, len(lines), screen, wish))
+    fit = next(n for n in range(len(told), -1, -1) if sum(map(len, told[:n])) + 1 <= room)
+    if not fit:
+        first = wrapped(screen.visible(ordered[0]), width, most=room - (len(limits) > 1), more=more)
+        told, fit = [first], 1
+    lines = [line for lines in told[:fit] for line in lines]
+    left_out = len(limits) - fit
+    return labelled(
+        "Limits", [*lines, *([Text(screen.plain(f"… and {left_out} more (--full)"), "dim")] * bool(left_out))]
+    )
 
 
 def _noise(noise: Sequence[dict[str, Any]], screen: Screen, wish: Wish) -> list[Text]:
     if not noise:
         return []
     counts = Counter(str(entry["rule"]) for entry in noise)
-    rules = ", ".join(f"{count} {screen.visible(rule)}" for rule, count in counts.most_common())
+    rules = ", ".join(f"{screen.visible(rule)} {count}" for rule, count in counts.most_common())
+    rules, paths = rules if len(counts) > 1 else screen.visible(*counts), counted(len(noise), "path")
     if not wish.noise:
-        line = f"{len(noise)} paths folded away (--noise): {rules}"
+        line = f"{paths} folded away (--noise): {rules}"
         return labelled("Noise", [Text(cut(line, screen.width - LABEL, screen.plain("…")), style="dim")])
     listed = [
         Text(f"{MARKS.get(entry['op'], ' ')} {screen.name(entry['path'])}  {screen.visible(entry['rule'])}")
         for entry in sorted(noise, key=lambda entry: (entry["rule"], entry["path"]))
     ]
-    return labelled("Noise", [Text(f"{len(noise)} paths: {rules}"), *listed])
+    return labelled("Noise", [Text(f"{paths}: {rules}"), *listed])
 
 
 def _verdict(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]:
     verdict = document["verdict"]
-    word, style = _DECISIONS[verdict["decision"]]
+    word, style = _DECISIONS["backed out" if wish.backed_out or _was_backed_out(document) else verdict["decision"]]
     reasons: list[dict[str, str]] = verdict["reasons"]
     states = list(dict.fromkeys(screen.visible(r["state"]) for r in reasons if r["state"]))
-    headline = Text.assemble((word, style), screen.plain(" · ") if states else "", " ".join(states))
     width, more = screen.width - LABEL, screen.plain("…")
+    headline, *below = wrapped(screen.plain(" · ").join(filter(None, (word, " ".join(states)))), width)
+    headline.stylize(style, 0, len(word))
     most = 0 if wish.full else 1 if _tight(screen, wish) else 2
     told: list[Text] = []
-    for reason in reasons if wish.full else reasons[:_MOST_REASONS]:
+    shown = reasons if wish.full or len(reasons) == _MOST_REASONS + 1 else reasons[:_MOST_REASONS]
+    for reason in shown:
         told += wrapped(screen.visible(reason["what"]), width, most=most, more=more)
-    if len(reasons) > _MOST_REASONS and not wish.full:
-        told.append(Text(screen.plain(f"… and {len(reasons) - _MOST_REASONS} more (--full)"), style="dim"))
-    return [*labelled("Verdict", [headline, *told]), *_next(reasons, screen, wish)]
+    if len(shown) < len(reasons):
+        told.append(Text(screen.plain(f"… and {len(reasons) - len(shown)} more (--full)"), style="dim"))
+    return [*labelled("Verdict", [headline, *below, *told]), *_next(reasons, screen, wish)]
+
+
+def _was_backed_out(document: dict[str, Any]) -> bool:
+    """Tell whether a refusal came after the apply: checks were made there, or the state is that it was backed out."""
+    verdict = document["verdict"]
+    made = any(result["where"] == "after" for result in document["checks"])
+    said = any(reason["state"].startswith("It was backed out") for reason in verdict["reasons"])
+    return verdict["decision"] == "refuse" and (made or said)
 
 
 def _next(reasons: Sequence[dict[str, str]], screen: Screen, wish: Wish) -> list[Text]:

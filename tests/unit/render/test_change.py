@@ -192,6 +192,13 @@ def test_gc_says_what_went_and_what_can_still_be_taken_back() -> None:
     assert nothing == "Nothing to let go; 1 change can still be taken back.\n"
 
 
+def test_show_says_that_a_change_took_itself_back(surprise: dict[str, Any]) -> None:
+    """Its document was written before the apply, and says that it was allowed."""
+    document = {**surprise, "verdict": {"decision": "allow", "reasons": []}}
+    assert "Verdict    backed out" in change.show(row(state="undone"), document, SCREEN)
+    assert "Verdict    allowed" in change.show(row(), document, SCREEN)
+
+
 def test_gc_promises_no_way_back_for_what_it_would_let_go() -> None:
     """With --standing, what would go is among what stands now; a dry run that counts it as kept is believed."""
     document = {

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backout.host.egress import WAY_OUT_LIMIT
+from backout.host.network import NO_NETWORK_LIMIT
 from backout.model.check import AFTER, BEFORE, HEALTHY, NOT_RUN, REHEARSAL, UNHEALTHY, CheckResult
 from backout.model.effect import Effect, Noise, RawEffect, file_effect
 from backout.model.state import State
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
 from backout.render.change import checks
-from backout.render.layout import share
+from backout.render.effects import groups
+from backout.render.layout import Laid, share
 from backout.render.report import Wish, report
 from backout.render.screen import Screen
 
@@ -190,7 +193,7 @@ def test_each_kind_is_told_in_its_own_words() -> None:
         "1 cannot be taken back",
         "1 setting in /etc/app.ini  ~ main.workers 2 → 4",
         'thing 1 → {"a": 2}',
-        "~ /srv/current → /srv/v2",
+        "~ /srv/current /srv/v1 → /srv/v2",
     ):
         assert told in drawn
 
@@ -211,8 +214,10 @@ def test_noise_is_counted_and_listed_on_request() -> None:
     noise = [Noise("byte-code", b"/x/a.pyc", "added"), Noise("logs", b"/var/log/x", "edited")]
     document = document_of(noise=[entry.document() for entry in noise])
     folded = report(document, WIDE)
-    assert "2 paths folded away (--noise): 1 byte-code, 1 logs" in folded
+    assert "2 paths folded away (--noise): byte-code 1, logs 1" in folded
     assert "/x/a.pyc" not in folded
+    one = report({**document, "noise": document["noise"][1:]}, WIDE)
+    assert "1 path folded away (--noise): logs\n" in one
     listed = report(document, WIDE, Wish(noise=True))
     assert "+ /x/a.pyc  byte-code" in listed
     assert "~ /var/log/x  logs" in listed
@@ -292,3 +297,102 @@ def test_lines_are_shared_out_without_excess_or_starving(wanted: list[int], line
     if 0 in given_lines:
         assert max(given_lines) == 1
     assert sum(given_lines) == sum(wanted) or sum(given_lines) >= min(lines, len(wanted)) - 1
+
+
+def backed_out(checks: list[CheckResult]) -> dict[str, Any]:
+    """Give the document of a change that took itself back."""
+    reason = Reason("Check 'live' is unhealthy.", "It was backed out; everything is as it was before.")
+    return document_of(verdict=Verdict(REFUSE, (reason,)), checks=[result._asdict() for result in checks])
+
+
+def test_a_change_that_was_applied_and_taken_back_is_not_called_refused() -> None:
+    """Refused promises that nothing ran live; here, requests may have met the new files for a moment."""
+    after = [CheckResult("live", BEFORE, HEALTHY), CheckResult("live", AFTER, UNHEALTHY)]
+    for document in (backed_out(after), backed_out([])):
+        drawn = report(document, Screen())
+        assert "Verdict    backed out · It was backed out; everything" in drawn
+        assert max(map(len, drawn.splitlines())) <= 80
+    refused = Verdict(REFUSE, (Reason("Surprise."),))
+    before = [CheckResult("live", BEFORE, HEALTHY), CheckResult("live", REHEARSAL, UNHEALTHY)]
+    drawn = report(document_of(verdict=refused, checks=[result._asdict() for result in before]), Screen())
+    assert "Verdict    refused · Nothing was changed." in drawn
+    assert "Verdict    backed out" in report(document_of(), Screen(), Wish(backed_out=True))
+
+
+STANDING = WAY_OUT_LIMIT
+LIMITS = [
+    STANDING,
+    NO_NETWORK_LIMIT,
+    *(f"/mnt/{n} cannot be rehearsed: " + "because " * 14 + f"end{n}." for n in range(9)),
+]
+
+
+@pytest.mark.parametrize("height", [24, 28, 30, 34])
+def test_limits_of_this_very_rehearsal_are_told_first_whole_and_the_others_counted(height: int) -> None:
+    """What is said every time is read by nobody; half a sentence is no sentence."""
+    told = report(document_of(limits=LIMITS), Screen(80, height)).splitlines()
+    assert len(told) <= height - 1
+    drawn = " ".join(" ".join(told).split())
+    shown = [limit for limit in LIMITS if limit in drawn]
+    more = re.search(r"and (\d+) more", drawn)
+    assert more
+    assert shown
+    assert len(shown) + int(more[1]) == len(LIMITS)
+    assert shown == LIMITS[2 : 2 + len(shown)]
+
+
+def test_a_limit_that_fits_is_never_cut() -> None:
+    """There is room on the screen of a small change for all of what its rehearsal could not see."""
+    drawn = report(document_of(limits=[STANDING, LIMITS[2]]), Screen(80, 24))
+    assert "…" not in drawn
+    assert LIMITS[2] in " ".join(drawn.split())
+    assert drawn.index("/mnt/0") < drawn.index("http_proxy")
+    assert "more (--full)" not in report(document_of(limits=LIMITS), Screen(80, 24), Wish(full=True))
+
+
+def test_no_line_says_that_something_is_left_out_which_would_fit_in_its_place() -> None:
+    """A line that counts one row hides it for nothing."""
+    for settings in range(2, 9):
+        for others in range(1, 9):
+            effects = [Effect("config", f"/etc/a.ini#{key}", "edited", "1", "2") for key in range(settings)]
+            effects += [
+                Effect("config", f"/etc/{n}.ini#{key}", "edited", "1", "2") for n in range(others) for key in "ab"
+            ]
+            drawn = report(document_of(*effects), Screen(80, 24))
+            assert "and 1 more" not in drawn
+            assert not re.search(r"2 settings in /etc/\d.ini\n +… and 2 more", drawn)
+    reasons = tuple(Reason(f"Reason {n}.") for n in range(5))
+    assert "Reason 4." in report(document_of(verdict=Verdict(REFUSE, reasons)), WIDE)
+
+
+def test_a_row_left_over_is_shown_where_it_would_be_counted() -> None:
+    """Rows of uneven width: the last one stood alone behind those side by side, and was counted in its own place."""
+    effects = [Effect("debian-package", f"p{n}", "edited", "1.1", "1.2") for n in range(6)]
+    effects.append(Effect("debian-package", "z" + "long" * 15, "edited", "1.1", "1.2"))
+    group = groups([effect.document() for effect in effects], Screen(), full=False)[0]
+    laid = Laid(group, Screen(80, 24), 2, 4)
+    for lines in range(1, laid.height):
+        drawn = "\n".join(row.plain for row in laid.rows(lines, full=False))
+        assert "and 1 more" not in drawn
+
+
+def test_one_group_that_is_left_out_keeps_its_title() -> None:
+    """The title takes the line of the count, and says more."""
+    effects = [Effect("config", f"/etc/{n}.ini#k", "edited", "1", "2", expected=n == 9) for n in range(10)]
+    for height in range(14, 24):
+        drawn = report(document_of(*effects), Screen(80, height))
+        assert not re.search(r"\b1 more \(--full\)", drawn), drawn
+
+
+def test_one_very_long_path_does_not_push_all_others_aside() -> None:
+    """In --full nothing is cut; what stands beside a short name must stay on the screen."""
+    names = ("/etc/a", "/etc/longer", "/srv/" + "x" * 240)
+    effects = [file(name.encode(), None, PLAIN) for name in names]
+    lines = report(document_of(*effects), WIDE, Wish(full=True)).splitlines()
+    assert "  + /etc/a      10 B" in lines
+    assert f"  + {names[2]} 10 B" in lines
+
+
+def test_a_name_with_a_blank_at_its_end_is_seen_to_have_one() -> None:
+    """`/etc/motd ` beside `/etc/motd` is how a file is hidden, or a script is wrong."""
+    assert "$'/etc/motd '" in report(document_of(file(b"/etc/motd ", None, PLAIN)), WIDE)
