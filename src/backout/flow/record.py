@@ -68,7 +68,8 @@ def gc(session: Session, older_than_s: float, *, standing: bool, dry_run: bool) 
     """Let go of what nobody can need any more; with `standing`, of what could still be taken back, too."""
     collected = session.link.ask("gc", older_than_s=older_than_s, standing=standing, dry_run=dry_run)
     session.learn()
-    kept = sum(1 for change in session.changes() if change["stands"])
+    leaving = {row["change"] for row in collected["let_go"]}
+    kept = sum(change["stands"] and change["id"] not in leaving for change in session.changes())
     return {
         "schema": "backout.gc/1",
         "expired": collected["let_go"],

@@ -29,17 +29,17 @@ class LayerView:
 
     def before(self, path: bytes) -> bytes | None:
         """Read a live file."""
-        return _content(path)
+        return content(path)
 
     def after(self, path: bytes) -> bytes | None:
         """Read a file as the command left it."""
         effect = self._scan.raw.get(path)
         if effect is None:
-            return _content(path) if not self._hidden(path) else None
+            return content(path) if not self._hidden(path) else None
         upper = self._scan.found[path].upper
         if effect.after is None or effect.after.type != "file" or upper is None:
             return None
-        return _content(upper)
+        return content(upper)
 
     def names_before(self, path: bytes) -> list[bytes]:
         """List a live directory."""
@@ -76,7 +76,8 @@ class LayerView:
         return False
 
 
-def _content(path: bytes) -> bytes | None:
+def content(path: bytes) -> bytes | None:
+    """Read a regular file, no link on the way followed; None where there is none, or it may not be read."""
     parents = Parents()
     try:
         name = parents.name(path)

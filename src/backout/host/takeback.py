@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from backout.errors import UsageError
 from backout.host.archive import Archive
 from backout.host.execute import Conflict, Executor
+from backout.host.layerview import content
 from backout.host.ledger import Ledger
 from backout.host.mounts import is_below, is_within
 from backout.host.plan import Plan, flat, undo_plan
@@ -17,9 +17,9 @@ from backout.host.scan import is_whiteout
 from backout.host.transact import Order, Transactions, busy, is_noise, manifest, stop_at_conflicts, without_moved_noise
 from backout.host.tree import Parents, below, state_of
 from backout.host.trouble import UNTOUCHED, told
+from backout.lens.textdiff import text_diff
 from backout.model.effect import RawEffect
 from backout.model.ledger import KEPT, REFUSED, UNDONE, Change
-from backout.model.redact import redact
 from backout.model.state import State
 from backout.model.step import Service, Step, Switch, Write
 
@@ -226,17 +226,11 @@ def _observed(step: Any, parents: Parents) -> Step | None:
 
 
 def _diff(conflict: Conflict, plan: Plan) -> str:
-    """Show what was edited since, against what backout left; empty where it is no text."""
+    """Show what is there now against what was there before the change; empty where it is no text."""
     step = next((s for s in plan.steps if not isinstance(s, Service) and s.path == conflict.path), None)
-    left = getattr(step, "staged", None) or getattr(step, "after_copy", None)
-    if os.path.islink(conflict.path) or not os.path.isfile(conflict.path):
+    before = getattr(step, "staged", None) or getattr(step, "after_copy", None)
+    now = content(conflict.path)
+    if now is None or (before is not None and content(before) is None):
         return ""
-    try:
-        with open(conflict.path, encoding="utf-8") as file:
-            now = file.read().splitlines(keepends=True)
-        with open(left or b"/dev/null", encoding="utf-8") as file:
-            old = file.read().splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError):
-        return ""
-    lines = difflib.unified_diff(old, now, "before the change", "now", n=2)
-    return redact("".join(list(lines)[:_DIFF_LINES]))
+    shown = text_diff(None if before is None else content(before), now, conflict.path) or ""
+    return "".join(shown.splitlines(keepends=True)[:_DIFF_LINES])

@@ -110,7 +110,9 @@ def _head(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]:
 
 
 def duration_text(seconds: float) -> str:
-    """Give a duration as people say it: 0.4 s, 12 s, 3 min 5 s."""
+    """Give a duration as people say it: 4 ms, 0.4 s, 12 s, 3 min 5 s."""
+    if seconds < 0.1:  # noqa: PLR2004 - a tenth of a second
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - a tenth tells nothing there
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
