@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from backout.lens import dpkg, records
+from backout.lens import alternatives, dpkg, records
 from backout.lens.content import content_of, only_bytes_differ
 from backout.lens.view import Claims, View
 from backout.model.effect import Effect, RawEffect, operation
@@ -57,6 +57,8 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
         return Claims()
     info = _info_files(raw)
     own = {subject: _claimed(package, raw, info, view) for subject, package in packages.items()}
+    for subject, links in alternatives.claimed(raw, {s: _listed(package) for s, package in packages.items()}).items():
+        own[subject] |= links
     paths = {subject: set(claimed) for subject, claimed in own.items()}
     whole = _share_stanzas(paths, shared, raw) | _share_triggers(paths, packages, raw, view)
     effects = [_effect(subject, packages[subject], own[subject], paths[subject], raw) for subject in packages]
@@ -119,11 +121,14 @@ def _info_files(raw: Mapping[bytes, RawEffect]) -> dict[bytes, list[bytes]]:
     return found
 
 
+def _listed(package: _Package) -> frozenset[bytes]:
+    return frozenset(package.before.files.listed | package.after.files.listed)
+
+
 def _claimed(
     package: _Package, raw: Mapping[bytes, RawEffect], info: Mapping[bytes, list[bytes]], view: View
 ) -> set[bytes]:
-    listed = (package.before.files.listed | package.after.files.listed) & raw.keys()
-    claimed = {path for path in listed if _is_explained(raw[path], package, view)}
+    claimed = {path for path in _listed(package) & raw.keys() if _is_explained(raw[path], package, view)}
     for side in package:
         if side.stanza is not None:
             claimed.update(path for stem in dpkg.stems(side.stanza) for path in info.get(stem, ()))
