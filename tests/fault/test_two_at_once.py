@@ -131,6 +131,28 @@ def test_four_at_the_same_moment_all_end_and_the_ledger_is_whole(backout: Backou
     assert [change["state"] for change in log["changes"]] == ["kept"] * 4
 
 
+def test_a_change_whose_checks_are_still_made_is_nobody_s_to_recover(backout: Backout) -> None:
+    """Law 5: it is half-way, but no crash left it so; another command would keep it, or take it back, in its place."""
+    (backout.folder / "backout.toml").write_text(
+        '[environments.here]\nhosts = ["local"]\n[[environments.here.checks]]\nname = "slow"\nrun = "sleep 2"\n'
+    )
+    first = Beside(backout, "echo a = 2 > one.conf")
+    assert first.process.stdin is not None
+    first.process.stdin.write("go\n")
+    first.process.stdin.flush()
+    until = time.monotonic() + 60
+    ledger = backout.state / "ledger"
+    while not (ledger.exists() and b'"applied"' in ledger.read_bytes()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert "unfinished" not in backout("log").stderr
+    document, code = backout.json("recover")
+    assert (code, document["recovered"]) == (0, [])
+    code, text = first.go()
+    assert code == 0, text
+    assert [change["state"] for change in backout.json("log")[0]["changes"]] == ["kept"]
+
+
 def _half_applied(backout: Backout, at: str) -> None:
     """Leave a change prepared, with some paths switched, or applied, by killing the host half there."""
     if at == "prepared":

@@ -15,22 +15,22 @@ from pathlib import Path
 from backout.errors import BackoutError
 from backout.host.ledger import Ledger
 from backout.host.takeback import Wish, take_back
-from backout.host.transact import Transactions
+from backout.host.transact import Order, Transactions
 
 
 def main() -> None:
     """Do what the arguments say, under the host's lock."""
+    order = pickle.loads((Path(sys.argv[2]) / "order.pickle").read_bytes())  # before any fault: it is the test's own
     ledger = Ledger(sys.argv[2].encode())
     ledger.lock()
-    act(sys.argv[1], Path(sys.argv[2]), ledger)
+    act(sys.argv[1], order, ledger)
     ledger.unlock()
 
 
-def act(verb: str, state: Path, ledger: Ledger) -> None:
+def act(verb: str, order: Order, ledger: Ledger) -> None:
     """Carry out one act."""
     transactions = Transactions(ledger, lambda _: "")
     if verb == "apply":
-        order = pickle.loads((state / "order.pickle").read_bytes())
         transactions.apply(order, {}, {})
         transactions.keep(order.change, {})
     elif verb == "undo":

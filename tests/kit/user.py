@@ -38,7 +38,7 @@ class UserBackout(Backout):
         self.environ = {
             "HOME": str(self.home),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": f"{SOURCE}:{Path(rich.__file__).parents[1]}",
+            "PYTHONPATH": ":".join(map(str, readable(folder))),
             "PYTHONDONTWRITEBYTECODE": "1",
             **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
         }
@@ -61,6 +61,20 @@ class UserBackout(Backout):
             text=True,
             capture_output=True,
         )
+
+
+def readable(folder: Path) -> list[Path]:
+    """Give what is to be imported from where everybody may read: a checkout below /root is copied."""
+    sources = [(SOURCE, ["backout"]), (Path(rich.__file__).parents[1], ["rich", "pygments", "markdown_it", "mdurl"])]
+    found = []
+    for source, names in sources:
+        if _is_open(str(source)):
+            found.append(source)
+            continue
+        for name in names:
+            shutil.copytree(source / name, folder / "imported" / name)
+        found.append(folder / "imported")
+    return found
 
 
 def interpreter() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -263,6 +264,10 @@ class Stand(NamedTuple):
     folder: bytes
     real: dict[bytes, bytes]
     requests: bytes
+
+    def answering(self) -> contextlib.AbstractContextManager[None]:
+        """Nobody asks them."""
+        return contextlib.nullcontext()
 
 
 def test_stand_ins_lie_on_top_and_are_not_recorded(place: Any) -> None:

@@ -11,8 +11,6 @@ from backout.link.wire import Link
 from backout.model.check import AFTER, Check, CheckResult
 from backout.store.journal import Journal
 
-UNFINISHED = ("prepared", "applied", "undoing")
-
 
 class Who(NamedTuple):
     """Who gave the command: the login name, and the one behind sudo."""
@@ -66,9 +64,10 @@ class Session(NamedTuple):
         changes: list[dict[str, Any]] = self.link.ask("changes")
         return changes
 
-    def unfinished(self) -> list[str]:
-        """Name the changes that a crash left half-way."""
-        return [change["id"] for change in self.changes() if change["state"] in UNFINISHED]
+    def unfinished(self, *, wait: bool = False) -> list[str]:
+        """Name the changes that a crash left half-way; with `wait`, when no other backout is at work any more."""
+        found: list[str] = self.link.ask("unfinished", wait=wait)
+        return found
 
     def learn(self) -> None:
         """Copy the ledger entries that the journal lacks."""
@@ -78,7 +77,7 @@ class Session(NamedTuple):
 
 def require_finished(session: Session) -> None:
     """Notice a change that a crash left half-way, before another one is begun."""
-    unfinished = session.unfinished()
+    unfinished = session.unfinished(wait=True)
     if unfinished:
         raise NeedsPersonError(
             f"Change {unfinished[0]} was left unfinished by a crash.",

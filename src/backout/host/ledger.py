@@ -116,8 +116,10 @@ class Ledger:
     def lock(self, waiting: Iterator[None] | None = None) -> None:
         """Take the host's lock: a second backout waits a while, then refuses and names the first.
 
-        `waiting` is advanced while it waits, so that a caller can say so.
+        `waiting` is advanced while it waits, so that a caller can say so. Who holds it already goes on holding it.
         """
+        if self._lock is not None:
+            return
         make_state(self.state)
         try:
             descriptor = os.open(self.state + b"/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -145,6 +147,20 @@ class Ledger:
         with contextlib.suppress(OSError):  # on a full disk it is held all the same: only nobody can name us
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+    def is_held(self) -> bool:
+        """Tell whether another process holds the lock."""
+        try:
+            descriptor = os.open(self.state + b"/lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def unlock(self) -> None:
         """Give the lock back."""

@@ -105,7 +105,7 @@ class Host:
             named = "; ".join(f"{os.fsdecode(path)}: {what}" for path, what in list(rehearsed.moved.items())[:5])
             raise ConflictError(f"The host moved on during the rehearsal: {named}.", next="Rehearse again.")
         order = Order(change, rehearsed.plan, tuple(rehearsed.scanned.raw.values()), rehearsed.base_ns, rehearsed.locks)
-        self._locked(lambda: self._apply(order, rehearsed.output, body, document))
+        self._locked(lambda: self._apply(order, rehearsed.output, body, document), until_settled=True)
         self._rehearsed.pop(change)
 
     def _apply(self, order: Order, output: bytes, body: dict[str, Any], document: dict[str, Any]) -> None:
@@ -124,13 +124,15 @@ class Host:
     def take_back(self, change: str, new: str, body: dict[str, Any], edits: str = "stop") -> dict[str, Any]:
         """Take back a change that stands, as a change of its own; `edits` is stop, keep or discard."""
         wish = Wish(self._change(change), new, body, edits)
-        told: dict[str, Any] = self._locked(lambda: take_back(self._transactions, self._ledger, wish))
+        told: dict[str, Any] = self._locked(
+            lambda: take_back(self._transactions, self._ledger, wish), until_settled=True
+        )
         return told
 
     def redo(self, change: str, new: str, body: dict[str, Any]) -> None:
         """Apply a recorded change once more, as a change of its own."""
         order, document = redo_order(self._ledger, self._change(change), new)
-        self._locked(lambda: self._transactions.apply(order, {**body, "redoes": change}, document))
+        self._locked(lambda: self._transactions.apply(order, {**body, "redoes": change}, document), until_settled=True)
 
     def check(self, checks: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
         """Run checks live."""
@@ -192,6 +194,20 @@ class Host:
         mended: int = self._locked(lambda: mend(self._ledger, copies))
         return mended
 
+    def unfinished(self, *, wait: bool) -> list[str]:
+        """Name the changes that a crash left half-way; with `wait`, when another backout that is at work has ended.
+
+        Without it, none are named while one is.
+        """
+
+        def found() -> list[str]:
+            return [change.id for change in unfinished(self._transactions.changes())]
+
+        if not found() or (not wait and self._ledger.is_held()):
+            return []
+        named: list[str] = self._locked(found)
+        return named
+
     def changes(self) -> list[dict[str, Any]]:
         """Tell where every change stands, oldest first."""
         return [{**change._asdict(), "stands": change.stands} for change in fold(self._ledger.entries())]
@@ -228,7 +244,7 @@ class Host:
             Service(unit, ("stop",), known[unit]._asdict(), {**known[unit]._asdict(), "active": False})
             for unit in units
         )
-        self._locked(lambda: self._transactions.apply(Order(new, Plan(steps=steps), (), 0), body))
+        self._locked(lambda: self._transactions.apply(Order(new, Plan(steps=steps), (), 0), body), until_settled=True)
         self.keep(new, {})
 
     def _measured(self, change: str) -> Change:
@@ -246,15 +262,23 @@ class Host:
                 return known
         raise UsageError(f"There is no change {change} on this host.", next="backout log lists them.")
 
-    def _locked(self, act: Callable[[], Any]) -> Any:
-        """Hold the host's lock; Ctrl-C waits until the host is all-old or all-new."""
+    def _locked(self, act: Callable[[], Any], *, until_settled: bool = False) -> Any:
+        """Hold the host's lock; Ctrl-C waits until the host is all-old or all-new.
+
+        With `until_settled` it is held on when that went well, until the change is kept or backed out: whoever gets the
+        lock finds no change half-way but those of a crash.
+        """
         self._ledger.lock(iter(lambda: self._progress("waiting for another backout to end"), 0))
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        holds_on = False
         try:
-            return act()
+            result = act()
+            holds_on = until_settled
         finally:
             signal.signal(signal.SIGINT, before)
-            self._ledger.unlock()
+            if not holds_on:
+                self._ledger.unlock()
+        return result
 
     def _service(self, step: Any) -> str:
         self._progress(f"{', '.join(step.requests)} {step.unit}")
@@ -268,21 +292,9 @@ class Host:
 
 
 OPERATIONS = (
-    *("hello", "doctor", "rehearse", "let_go", "refuse", "apply", "keep", "back_out", "take_back", "redo"),
-    *(
-        "check",
-        "after",
-        "recover",
-        "is_whole",
-        "mend",
-        "changes",
-        "entries",
-        "show",
-        "output",
-        "gc",
-        "enforcers",
-        "pause",
-    ),
+    *("hello", "doctor", "rehearse", "let_go", "refuse", "apply", "keep", "back_out", "take_back", "redo", "check"),
+    *("after", "recover", "is_whole", "mend", "unfinished", "changes", "entries", "show", "output", "gc"),
+    *("enforcers", "pause"),
 )
 """What may be asked: the names of `Host`'s methods."""
 CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "mend", "gc", "pause")

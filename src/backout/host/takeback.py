@@ -154,6 +154,7 @@ def _without(plan: Plan, conflicts: list[Conflict], raw: list[RawEffect]) -> tup
     """
     edited = {conflict.path for conflict in conflicts}
     apart = [s for s in plan.steps if isinstance(s, Switch) and s.path in edited and s.want is None and _is_folder(s)]
+    apart = [step for step in apart if os.path.isdir(step.path) and not os.path.islink(step.path)]
     left = [s for s in plan.steps if isinstance(s, Service) or s.path not in edited]
     folder = plan.folders[0] if plan.folders else b""
     stays = [conflict for conflict in conflicts if conflict.path not in {step.path for step in apart}]
