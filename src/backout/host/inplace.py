@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat as st
@@ -79,17 +80,26 @@ def begins(name: Name, whole: Name) -> bool:
 
 
 def _pour(reading: int, writing: int) -> None:
-    """Copy all bytes, leaving holes where there are only NULs, and cut the rest off."""
+    """Copy all data, leave the holes that there are, and cut the rest off."""
     os.ftruncate(writing, 0)
-    length = 0
-    chunk: bytes | None = os.read(reading, _CHUNK)
-    while chunk:
-        offset = 0 if chunk.strip(b"\0") else len(chunk)
-        while offset < len(chunk):
-            offset += os.pwrite(writing, chunk[offset:], length + offset)
-        length += len(chunk)
-        chunk = os.read(reading, _CHUNK)
-    os.ftruncate(writing, length)
+    offset = _data_from(reading, 0)
+    while offset is not None:
+        chunk = os.pread(reading, min(_CHUNK, os.lseek(reading, offset, os.SEEK_HOLE) - offset), offset)
+        end = offset + len(chunk)
+        while offset < end:
+            offset += os.pwrite(writing, chunk[offset - end :], offset)
+        offset = _data_from(reading, offset)
+    os.ftruncate(writing, os.fstat(reading).st_size)
+
+
+def _data_from(descriptor: int, offset: int) -> int | None:
+    """Tell where a file has data next; None when there is none from here on (lseek(2), SEEK_DATA)."""
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return None
 
 
 def append_suffix(path: Name, source: Name, before: State) -> bool:

@@ -1,0 +1,3 @@
+set -e
+truncate -s 128K disk
+ln disk twin

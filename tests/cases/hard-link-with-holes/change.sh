@@ -1,0 +1,2 @@
+set -e
+printf x | dd of=disk conv=notrunc status=none
