@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import files, packages, start
+from bench import fidelity, files, packages, start
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -24,6 +24,8 @@ BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
     "back": (packages.back, 5),
 }
 """Each bench, and how many rounds it takes to be steady."""
+FIDELITY, FIDELITY_ROUNDS = "fidelity", 1000
+"""What counts, and does not measure: each round is a random program on a random tree."""
 PAGE = os.path.join(ROOT, "docs", "bench.md")
 
 
@@ -33,13 +35,15 @@ def main() -> int:
     folder = tempfile.mkdtemp(prefix="backout-bench-", dir="/var/tmp")
     compileall.compile_dir(os.path.join(ROOT, "src"), quiet=1)  # as an installation by pip leaves it
     place = Place(folder, options.peer or shutil.which("try"))
-    told = [_machine()]
+    told, differed = [_machine()], False
     try:
-        for name in options.names or BENCHES:
-            make, rounds = BENCHES[name]
-            contest = make(place)
-            table = _table(contest, hold(contest, options.rounds or rounds))
-            told.append(f"## {contest.title} (`{name}`)\n\n{contest.note}\n\n{table}")
+        for name in options.names or [*BENCHES, FIDELITY]:
+            if name == FIDELITY:
+                count = fidelity.count(options.rounds or FIDELITY_ROUNDS)
+                differed = differed or bool(count.examples)
+                told.append(count.told())
+            else:
+                told.append(_measured(name, place, options.rounds))
             sys.stdout.write(told[-1] + "\n")
             sys.stdout.flush()
     finally:
@@ -47,19 +51,28 @@ def main() -> int:
     if options.write:
         with open(PAGE, "w", encoding="utf-8") as page:
             page.write("\n".join(told))
-    return 0
+    return int(differed)
+
+
+def _measured(name: str, place: Place, rounds: int | None) -> str:
+    """Hold one contest; gives its part of the page."""
+    make, usual = BENCHES[name]
+    contest = make(place)
+    table = _table(contest, hold(contest, rounds or usual))
+    return f"## {contest.title} (`{name}`)\n\n{contest.note}\n\n{table}"
 
 
 def _options() -> argparse.Namespace:
+    names = [*BENCHES, FIDELITY]
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(BENCHES)} (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(names)} (default: all)")
     parser.add_argument("--rounds", type=int, help="how many rounds count; one more warms up")
     parser.add_argument("--try", dest="peer", metavar="PATH", help="the script of binpash/try, to measure beside")
     parser.add_argument("--write", action="store_true", help="write docs/bench.md")
     options = parser.parse_args()
-    unknown = [name for name in options.names if name not in BENCHES]
+    unknown = [name for name in options.names if name not in names]
     if unknown:
-        parser.error(f"no bench is called {unknown[0]}; there are: {', '.join(BENCHES)}")
+        parser.error(f"no bench is called {unknown[0]}; there are: {', '.join(names)}")
     if os.geteuid():
         parser.error("the benches mount and switch files as root does: run them as root")
     return options

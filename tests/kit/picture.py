@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_READABLE_BYTES = 200
 
 
 def walk(root: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -46,9 +49,10 @@ def _one(full: bytes, status: os.stat_result, *, times: bool) -> dict[str, Any]:
         "xattrs": {name: os.getxattr(full, name, follow_symlinks=False) for name in sorted(names)},
     }
     if stat.S_ISREG(status.st_mode):
-        with open(full, "rb") as file:
-            one["content"] = file.read()
-        one["sparse"] = status.st_blocks * 512 * 2 < status.st_size
+        with open(full, "rb", buffering=0) as file:
+            one["content"] = _readable(file.readall())
+            one["size"] = status.st_size
+            one["sparse"] = status.st_size > 0 and os.lseek(file.fileno(), 0, os.SEEK_HOLE) < status.st_size
     elif stat.S_ISLNK(status.st_mode):
         one["target"] = os.readlink(full)
     elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
@@ -56,6 +60,13 @@ def _one(full: bytes, status: os.stat_result, *, times: bool) -> dict[str, Any]:
     if times:
         one["mtime"] = status.st_mtime_ns
     return one
+
+
+def _readable(content: bytes) -> bytes | str:
+    """Give what can be read when a test fails: of much, the length and the hash."""
+    if len(content) <= _READABLE_BYTES:
+        return content
+    return f"{len(content)} bytes, {hashlib.sha256(content).hexdigest()}"
 
 
 def difference(one: dict[bytes, Any], other: dict[bytes, Any]) -> dict[bytes, tuple[Any, Any]]:
