@@ -399,11 +399,12 @@ def test_a_newer_journal_names_the_release_that_reads_it(backout: Backout) -> No
     ],
 )
 def test_every_error_is_a_document_with_json(backout: Backout, words: tuple[str, ...]) -> None:
-    """backout.error/1, validated, on stdout; nothing else there."""
+    """backout.error/1, validated, on stdout; nothing else there. It says how to go on (law 7)."""
     document, code = backout.json(*words)
     assert document["schema"] == "backout.error/1"
     assert document["exit_code"] == code > 0
     assert document["what"]
+    assert document["next"]
 
 
 # Ending it

@@ -77,7 +77,8 @@ class Config(NamedTuple):
                 return value
         where = self.path or "There is no backout.toml, so it"
         near = did_you_mean(name, tuple(value.name for value in values))
-        raise UsageError(f"{where} names no {noun} {name!r}.", next=" ".join(filter(None, (near, otherwise))))
+        first = f"Add one to {self.path}." if self.path else "backout init writes one."
+        raise UsageError(f"{where} names no {noun} {name!r}.", next=" ".join(filter(None, (near or first, otherwise))))
 
 
 Named = TypeVar("Named", Environment, Command)
