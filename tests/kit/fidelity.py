@@ -15,7 +15,7 @@ from backout.host.stage import Layer
 from backout.host.takeback import Wish, take_back
 from kit.bench import Bench
 from kit.picture import difference, picture
-from kit.programs import SET_TIMES_NS, Step, run
+from kit.programs import REFUSED, SET_TIMES_NS, Step, run
 
 _CHUNK_BYTES = 1 << 20
 Picture = dict[bytes, dict[str, Any]]
@@ -44,9 +44,8 @@ def compare(tree: list[Step], program: list[Step]) -> Compared:
         before, log = picture(bench.tree), folder / "answers"
         order = bench.rehearse(lambda root: log.write_text(repr(run(program, root))))
         answers = ast.literal_eval(log.read_text())
-        possible = [pair for pair in zip(program, answers, strict=True) if not _is_refused_rename(*pair)]
-        bare_answers = run([step for step, _ in possible], bare)
-        told: dict[str, Any] = {"answers": _otherwise(possible, bare_answers)}
+        possible = [_possible(*pair) for pair in zip(program, answers, strict=True)]
+        told: dict[str, Any] = {"answers": _otherwise(possible, answers, run(possible, bare))}
         layer = Layer(os.fsencode(bench.tree), bench.state + b"/stage/" + order.change.encode())
         if orphaned_edits([layer], bench.scanned):
             return Compared({}, refused=True)
@@ -62,14 +61,17 @@ def compare(tree: list[Step], program: list[Step]) -> Compared:
     return Compared({what: found for what, found in told.items() if found})
 
 
-def _is_refused_rename(step: Step, answer: int) -> bool:
-    """Renaming a folder of the host answers EXDEV in a view, and changes nothing: the limits say so (traps A2)."""
-    return answer == errno.EXDEV and step[0] in ("rename", "exchange")
+def _possible(step: Step, answer: int) -> Step:
+    """Leave out of the bare run what a view refuses: renaming a folder of the host answers EXDEV, and changes nothing.
+
+    The limits of a rehearsal say so (traps A2).
+    """
+    return (REFUSED, *step[1:]) if answer == errno.EXDEV and step[0] in ("rename", "exchange") else step
 
 
-def _otherwise(viewed: list[tuple[Step, int]], bare: list[int]) -> list[tuple[Step, int, int]]:
+def _otherwise(program: list[Step], viewed: list[int], bare: list[int]) -> list[tuple[Step, int, int]]:
     """Name the steps that worked on one side alone; which of two reasons against a step the kernel names is its own."""
-    return [(*one, other) for one, other in zip(viewed, bare, strict=True) if (one[1] == 0) != (other == 0)]
+    return [one for one in zip(program, viewed, bare, strict=True) if (one[1] == 0) != (one[2] == 0)]
 
 
 def _plain(shown: Picture) -> Picture:
