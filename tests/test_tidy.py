@@ -20,6 +20,14 @@ USUAL_FUNCTION_LINES = 25
 NAMES_THAT_SAY_NOTHING = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
 
 
+PURE = {
+    *("__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "configparser", "csv", "difflib"),
+    *("fnmatch", "functools", "hashlib", "importlib", "itertools", "json", "pkgutil", "posixpath", "re", "sys"),
+    *("tomllib", "typing", "urllib.parse"),
+}
+PURE_PATHS = {f"os.path.{name}" for name in ("basename", "dirname", "join", "normpath", "split", "splitext")}
+
+
 def python_files(*folders: Path) -> list[Path]:
     """Every Python file below the folders (or the files named), in order."""
     found = [path for folder in folders for path in (folder.rglob("*.py") if folder.is_dir() else [folder])]
@@ -77,6 +85,38 @@ def imported(node: ast.AST) -> list[str]:
 def test_the_target_half_uses_nothing_newer_than_python_39() -> None:
     """Debian 11 has 3.9; where the suite finds no 3.9 to run on, this is what notices a newer call."""
     run(TOOLS / "vermin", "--target=3.9-", "--no-tips", "--violations", *target_half())
+
+
+def test_decisions_know_neither_clock_nor_disk() -> None:
+    """Law 8: plans, verdicts, folds and lenses are asked again by tests, by `split` and by redo, and answer the same.
+
+    What lies beside a lens as data is read as part of the program.
+    """
+    pure = python_files(SOURCE / "model", SOURCE / "lens", SOURCE / "host" / "plan.py")
+    impure = [
+        f"{path.relative_to(ROOT)} {name}"
+        for path in pure
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in reached(node)
+        if not is_pure(name)
+    ]
+    assert impure == []
+
+
+def reached(node: ast.AST) -> list[str]:
+    """The modules and functions beyond a file that a statement reaches for."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+        return [f"os.{node.attr}"]
+    if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os.path":
+        return [f"os.path.{node.attr}"]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("open", "print", "input"):
+        return [node.func.id]
+    return [name for name in imported(node) if not name.startswith(("backout", "os"))]
+
+
+def is_pure(name: str) -> bool:
+    """Whether it only computes."""
+    return name in PURE or name.removeprefix("os.") in ("fsencode", "fsdecode", "path") or name in PURE_PATHS
 
 
 def test_no_file_outgrows_its_reader() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -52,6 +53,17 @@ def test_what_was_expected_is_applied_unasked_and_taken_back(backout: Backout) -
     assert code == 0
     assert told["undone"][0]["change"] == done["change"]
     assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
+def test_what_was_rehearsed_is_applied_and_the_command_is_not_run_again(backout: Backout) -> None:
+    """Law 3: a second run may do something else; what a person agreed to are these bits."""
+    script = "cat /proc/sys/kernel/random/uuid > id; echo once >> app.conf"
+    document, code = backout.json("run", *SILENT, "--yes", "--", script)
+    assert code == 0
+    agreed = {effect["subject"]: effect["after"]["sha256"] for effect in document["effects"]}
+    files = [backout.folder / name for name in ("app.conf", "id")]
+    assert agreed == {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    assert files[0].read_text() == "workers = 2\nonce\n"
 
 
 def test_a_surprise_refuses_with_or_without_yes(backout: Backout) -> None:

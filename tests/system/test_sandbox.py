@@ -369,7 +369,8 @@ def test_a_rehearsal_leaves_no_trace(place: Any, in_child: Any) -> None:
 
     def host() -> list[Any]:
         mounts = Path("/proc/self/mountinfo").read_text()
-        return [mounts, sorted(os.listdir("/")), os.stat("/").st_mtime_ns, os.listdir(place.path("memory"))]
+        times = [os.stat(path).st_mtime_ns for path in ("/", place.path("memory"))]
+        return [mounts, sorted(os.listdir("/")), times, os.listdir(place.path("memory"))]
 
     def inside() -> list[Any]:
         os.mkdir(place.path("memory"))

@@ -220,3 +220,24 @@ def test_what_was_discarded_is_not_applied_as_if_it_had_been_rehearsed(lived_in:
     lived_in.transactions.keep("undo", {})
     with pytest.raises(UsageError, match="not what was rehearsed"):
         redo_order(lived_in.ledger, lived_in.change("change1"), "again")
+
+
+def test_the_ledger_only_grows(bench: Bench) -> None:
+    """Law 6: taking back adds a change; not a byte of what the host has promised before is written anew."""
+    path, known = Path(os.fsdecode(bench.ledger.path)), b""
+
+    def grown(lines: int) -> None:
+        nonlocal known
+        now = path.read_bytes()
+        assert now.startswith(known)
+        assert now.count(b"\n") == lines
+        known = now
+
+    order = bench.rehearse(EDITS["write"])
+    bench.transactions.apply(order, {}, {})
+    grown(2)
+    bench.transactions.keep(order.change, {})
+    grown(3)
+    take_back(bench.transactions, bench.ledger, Wish(bench.change(order.change), "undo", {}))
+    grown(5)
+    assert [change.id for change in bench.transactions.changes()] == [order.change, "undo"]
