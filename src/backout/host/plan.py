@@ -71,7 +71,7 @@ def plan(
         where = found[path]
         if where.root != path and not where.merged:
             continue  # it is switched with the directory above it
-        promotion = promotions.get(path, "promote")
+        promotion = "promote" if _changes_names(effect, where) else promotions.get(path, "promote")
         if promotion == "append" and effect.before is not None and effect.after is not None:
             appends.append(Append(path, where.upper or b"", effect.before))
         elif promotion != "never":
@@ -87,6 +87,12 @@ def plan(
         appends=tuple(appends),
         folders=_folders([*(s.path for s in steps if not isinstance(s, Service)), *(a.path for a in appends)], layers),
     )
+
+
+def _changes_names(effect: RawEffect, where: Found) -> bool:
+    """Tell a path that shows the same as before and is noise for it, but joins or leaves a file with several names."""
+    other = where.split or (where.upper_links > 1 and not where.copied)
+    return other and not where.merged and _equal(effect.before, effect.after)
 
 
 def _folders(paths: Sequence[bytes], layers: Sequence[Layer]) -> tuple[bytes, ...]:

@@ -33,7 +33,8 @@ class Found(NamedTuple):
     `upper` is where its new inode lies (None: removed). `root` is the path with which it is switched: itself, or the
     new or replaced directory above it. `merged` marks a directory that exists on both sides. `inode` and `links` are
     the live inode's number and link count, `upper_inode` and `upper_links` the new one's; `copied` tells that the new
-    one began as a copy of the live one, so that its other names are meant, too. `origin` and `handle` are for files
+    one began as a copy of the live one, so that its other names are meant, too; `split`, that the live one has other
+    names, and the new one surely did not begin as a copy of it. `origin` and `handle` are for files
     with several names: the file handle of the inode that the new one began as a copy of, and that of the live one.
     `mtimes` are a merged directory's modification times, live and new, in nanoseconds.
     """
@@ -47,6 +48,7 @@ class Found(NamedTuple):
     upper_inode: int | None = None
     upper_links: int = 0
     copied: bool = False
+    split: bool = False
     origin: bytes | None = None
     handle: bytes | None = None
     mtimes: tuple[int, int] | None = None
@@ -84,9 +86,11 @@ class _Reader:
     def __init__(self, result: Scan, t0_ns: int) -> None:
         self._result = result
         self._t0_ns = t0_ns
+        self._indexed = False
 
     def read(self, layer: Layer) -> None:
         """Read the layer's root directory and all beneath it."""
+        self._indexed = os.path.isdir(layer.work + b"/index")
         upper, live = open_path(layer.upper), open_path(layer.point)
         self._directory_itself(layer, upper, live)
         stack = [_Frame(b"" if layer.point == b"/" else layer.point, layer.upper, upper, live, None)]
@@ -169,7 +173,9 @@ class _Reader:
         if not found.merged:
             self._compare_with_base(found.path, status)
         copied = same and overlay_xattr(upper, b"origin") is not None
-        return found._replace(inode=status.st_ino, links=status.st_nlink, copied=copied, handle=_handle(live, status))
+        found = found._replace(inode=status.st_ino, links=status.st_nlink, copied=copied, handle=_handle(live, status))
+        # Without the index a mere copy has no origin, either: what touched it is then no reason to part the names.
+        return found._replace(split=self._indexed and _has_other_names(status) and not copied)
 
     def _removed(self, frame: _Frame, name: bytes, root: bytes | None) -> Iterator[_Frame]:
         live = None if frame.live is None else Name(frame.live, name)

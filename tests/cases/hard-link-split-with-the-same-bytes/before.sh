@@ -1,0 +1,3 @@
+set -e
+echo same > a
+ln a b

@@ -1,0 +1,3 @@
+set -e
+echo same > new
+mv new a

@@ -1,0 +1,4 @@
+set -e
+echo same > b
+ln b c
+mv c a
