@@ -35,6 +35,7 @@ SET_TIMES_NS = (1_234_567_890_123_456_789, 1_600_000_000_000_000_000)
 """What `utime` sets: times that no clock gives, so that one that was meant is told from one that just happened."""
 _DEVICES = st.sampled_from([(stat.S_IFCHR, 1, 3), (stat.S_IFCHR, 4095, 70_000), (stat.S_IFBLK, 4095, 200)])
 _ATTRIBUTES = st.sampled_from(["user.x", "trusted.x", "security.x", "user.overlay.x"])
+_CONTENTS = st.one_of(st.just(b"same"), st.binary(max_size=8))
 _HOLES = st.sampled_from([1 << 17, 1 << 21])
 
 
@@ -51,9 +52,9 @@ def _capability(number: int) -> bytes:
 
 
 CREATING = st.one_of(
-    st.tuples(st.just("write"), NAMES, st.binary(max_size=8)),
+    st.tuples(st.just("write"), NAMES, _CONTENTS),
     st.tuples(st.just("hole"), NAMES, _HOLES),
-    st.tuples(st.just("nameless"), NAMES, st.binary(max_size=8)),
+    st.tuples(st.just("nameless"), NAMES, _CONTENTS),
     st.tuples(st.just("link"), NAMES, NAMES),
     st.tuples(st.just("symlink"), NAMES, NAMES),
     st.tuples(st.just("mkdir"), NAMES, st.none()),
@@ -84,7 +85,7 @@ CHANGING = st.one_of(
 MOVING = st.one_of(
     st.tuples(st.just("rename"), NAMES, NAMES),
     st.tuples(st.just("exchange"), NAMES, NAMES),
-    st.tuples(st.just("replace"), NAMES, st.binary(max_size=8)),
+    st.tuples(st.just("replace"), NAMES, _CONTENTS),
     st.tuples(st.just("unlink"), NAMES, st.none()),
     st.tuples(st.just("rmtree"), NAMES, st.none()),
 )
