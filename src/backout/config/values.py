@@ -78,7 +78,7 @@ class Config(NamedTuple):
         where = self.path or "There is no backout.toml, so it"
         near = did_you_mean(name, tuple(value.name for value in values))
         first = f"Add one to {self.path}." if self.path else "backout init writes one."
-        raise UsageError(f"{where} names no {noun} {name!r}.", next=" ".join(filter(None, (near or first, otherwise))))
+        raise UsageError(f"{where} names no {noun} {name!r}.", next=" ".join(filter(None, (near, otherwise))) or first)
 
 
 Named = TypeVar("Named", Environment, Command)
