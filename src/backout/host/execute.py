@@ -16,12 +16,13 @@ from typing import Any, NamedTuple, Optional
 
 from backout.errors import ConflictError
 from backout.host import libc
-from backout.host.inplace import begins, copy_durably, set_metadata, write_in_place
+from backout.host.inplace import alone, begins, copy_durably, set_metadata, write_in_place
 from backout.host.tree import Name, Parents, below, state_of
 from backout.model.state import State
 from backout.model.step import Meta, Service, Step, Switch, Write
 
 Manifest = Mapping[bytes, Optional[State]]
+_NO_FOLDER = "the folder it lies in is gone or was replaced by a link"
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 FOUND = b".found-by-recovery"
 """Ends the name of what a recovery found where it wrote, and could not tell whose it was."""
@@ -88,7 +89,7 @@ class Executor:
         except OSError as error:
             if error.errno not in _GONE:
                 raise
-            return "the folder it lies in is gone or was replaced by a link"
+            return _NO_FOLDER
         status = name.lstat()
         self._seen[step.path] = None if status is None else seen(status)
         if status is None or step.expect is None:
@@ -141,20 +142,35 @@ class Executor:
             elif isinstance(step, Write):
                 self._write(step)
             elif isinstance(step, Meta):
-                set_metadata(self._live.name(step.path), step.want)
+                set_metadata(self._at(step.path), step.want)
         except ConflictError:
             self.begun.pop()
             raise
 
+    def _at(self, path: bytes) -> Name:
+        """Give a live path's name; ConflictError when the folder that it lies in is not there any more."""
+        try:
+            return self._live.name(path)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            raise _conflict(path, _NO_FOLDER) from None
+
     def _write(self, step: Write) -> None:
-        name = self._live.name(step.path)
-        write_in_place(name, self._staged.name(step.after_copy), step.want)
-        status = name.lstat()
-        if status is not None:
+        name = self._at(step.path)
+        with contextlib.ExitStack() as opened:
+            try:
+                descriptor = opened.enter_context(alone(name))
+            except FileNotFoundError:
+                raise _conflict(step.path, "it is gone") from None
+            if not self._is_as_seen(step.path, os.fstat(descriptor)):
+                raise _conflict(step.path, "it was changed at the moment of the write")
+            write_in_place(name, descriptor, self._staged.name(step.after_copy), step.want)
+            status = os.fstat(descriptor)
             self._written[status.st_ino] = seen(status)
 
     def _switch(self, step: Switch) -> None:
-        live, staged = self._live.name(step.path), self._staged.name(step.staged)
+        live, staged = self._at(step.path), self._staged.name(step.staged)
         try:
             _move(live, staged, step)
         except FileExistsError:
@@ -202,10 +218,11 @@ class Executor:
         live = self._live.name(step.path)
         if self._staged.name(step.before_copy).lstat() is None:
             return
-        if not any(begins(live, self._staged.name(copy)) for copy in (step.before_copy, step.after_copy)):
-            copy_durably(live, self._staged.name(step.before_copy + FOUND))
-            self.saved.append(step.before_copy + FOUND)
-        write_in_place(live, self._staged.name(step.before_copy), step.expect)
+        with alone(live) as descriptor:
+            if not any(begins(descriptor, self._staged.name(copy)) for copy in (step.before_copy, step.after_copy)):
+                copy_durably(descriptor, self._staged.name(step.before_copy + FOUND))
+                self.saved.append(step.before_copy + FOUND)
+            write_in_place(live, descriptor, self._staged.name(step.before_copy), step.expect)
 
     def _revert_switch(self, step: Switch) -> Conflict | None:
         live, staged = self._live.name(step.path), self._staged.name(step.staged)

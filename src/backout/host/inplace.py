@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import signal
 import stat as st
+import time
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from backout.host.tree import Name, xattrs
 from backout.model.state import State
 
 _CHUNK = 1 << 20
+_LEASE_TRIES, _LEASE_PAUSE_S = 20, 0.001
 
 
 def set_metadata(name: Name, want: State) -> None:
@@ -33,10 +39,37 @@ def set_metadata(name: Name, want: State) -> None:
             os.setxattr(name.path, key, value, follow_symlinks=False)
 
 
-def write_in_place(name: Name, source: Name, want: State) -> None:
-    """Make a file's content that of `source`, and its metadata and time as wanted; durable when it returns."""
+@contextlib.contextmanager
+def alone(name: Name) -> Iterator[int]:
+    """Open a file to read and write it in place; while it is open, whoever else opens it waits (fcntl(2), leases).
+
+    So nobody's edit comes between a look at it and the write. Where somebody else holds it open, as a program does that
+    runs from it, or the file system has no leases, it is open all the same.
+    """
+    descriptor = os.open(name.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+    try:
+        _lease(descriptor)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lease(descriptor: int) -> None:
+    for _ in range(_LEASE_TRIES):
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # whoever waits makes a signal; this one ends nobody
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except BlockingIOError:
+            time.sleep(_LEASE_PAUSE_S)
+        except OSError:
+            return
+        else:
+            return
+
+
+def write_in_place(name: Name, writing: int, source: Name, want: State) -> None:
+    """Make an open file's content that of `source`, and its metadata and time as wanted; durable when it returns."""
     reading = os.open(source.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source.directory)
-    writing = os.open(name.name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
     try:
         _pour(reading, writing)
         set_metadata(name, want)
@@ -44,12 +77,10 @@ def write_in_place(name: Name, source: Name, want: State) -> None:
         os.fsync(writing)
     finally:
         os.close(reading)
-        os.close(writing)
 
 
-def copy_durably(name: Name, target: Name) -> None:
-    """Copy a file's content into the stage and make it durable; what was there is replaced."""
-    reading = os.open(name.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+def copy_durably(reading: int, target: Name) -> None:
+    """Copy an open file's content into the stage and make it durable; what was there is replaced."""
     writing = os.open(
         target.name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=target.directory
     )
@@ -57,25 +88,24 @@ def copy_durably(name: Name, target: Name) -> None:
         _pour(reading, writing)
         os.fsync(writing)
     finally:
-        os.close(reading)
         os.close(writing)
 
 
-def begins(name: Name, whole: Name) -> bool:
-    """Tell whether a file holds no more than what `whole` begins with: nothing of it is lost while that is there.
+def begins(reading: int, whole: Name) -> bool:
+    """Tell whether an open file holds no more than what `whole` begins with: nothing of it is lost while that is there.
 
     So does a half that `write_in_place` left, which writes from the beginning on.
     """
     if whole.lstat() is None:
         return False
-    one = os.open(name.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
     other = os.open(whole.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=whole.directory)
-    with open(one, "rb", buffering=0) as file, open(other, "rb", buffering=0) as against:
-        part = file.read(_CHUNK)
+    os.lseek(reading, 0, os.SEEK_SET)
+    with open(other, "rb", buffering=0) as against:
+        part = os.read(reading, _CHUNK)
         while part:
             if _exactly(against, len(part)) != part:
                 return False
-            part = file.read(_CHUNK)
+            part = os.read(reading, _CHUNK)
     return True
 
 

@@ -18,7 +18,7 @@ from backout.host.archive import Archive
 from backout.host.busy import writers
 from backout.host.execute import Conflict, Executor, Manifest, set_times
 from backout.host.files import lock_holder
-from backout.host.inplace import append_suffix, copy_durably
+from backout.host.inplace import alone, append_suffix, copy_durably
 from backout.host.ledger import Ledger
 from backout.host.plan import Plan, undo_plan
 from backout.host.scan import is_whiteout
@@ -328,7 +328,7 @@ def busy(steps: Sequence[Step]) -> list[Conflict]:
     """Find the paths that live processes hold open for writing: these are not switched under them (traps C6)."""
     inodes: dict[tuple[int, int], bytes] = {}
     for step in steps:
-        if isinstance(step, Switch) and step.expect is not None and step.expect.type == "file":
+        if isinstance(step, (Switch, Write)) and step.expect is not None and step.expect.type == "file":
             try:
                 status = os.lstat(step.path)
             except OSError:
@@ -356,7 +356,8 @@ def settle(plan: Plan) -> Plan:
             relinked[relink.staged] = _relink(parents.name(relink.staged), live.name(relink.source))
         for step in plan.steps:
             if isinstance(step, Write):
-                copy_durably(live.name(step.path), parents.name(step.before_copy))
+                with alone(live.name(step.path)) as descriptor:
+                    copy_durably(descriptor, parents.name(step.before_copy))
             if isinstance(step, Switch) and step.want is not None and step.staged not in relinked:
                 _clean(parents.name(step.staged), step)
     finally:
