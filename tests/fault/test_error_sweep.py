@@ -1,6 +1,6 @@
 """The kernel answers a state-changing call with an error: the act ends whole or says so truly, and recovery ends it.
 
-Law 5, for errors. Every such call of an act fails in turn, once, and with all later ones of its name.
+Law 5, for errors. Every such call of an act fails in turn: once, and with all later ones of its name.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from kit.faults import OPENING, Call, Ended, Stage
 from kit.picture import difference
 
 ERRORS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
+HOW = (("ENOSPC", False), ("ENOSPC", True), ("EIO", False))
+"""With which error a call fails, and whether all later ones of its name fail with it: a disk that is full stays full."""
 UNTOUCHED = ("Nothing was changed.", "Everything is as it was before.", "It stands, whole, as it was applied")
 WORKERS = 2
 
@@ -116,7 +118,7 @@ def _sweep(folder: Path, verb: tuple[str, ...], before: Callable[[Stage], object
     bare = Fault(folder / "bare", None, _kept)
     new = bare.picture(times=False)
     whole = Fault(folder / "whole", new, before)
-    cases = list(itertools.product(whole.calls(*verb, opening=True), ERRORS, (False, True)))
+    cases = [(call, *how) for call in whole.calls(*verb, opening=True) for how in HOW]
     faults = [Fault(folder / str(number), new, before) for number, _ in enumerate(cases)]
 
     def meet(fault: Fault, case: tuple[Call, str, bool]) -> Ended:
