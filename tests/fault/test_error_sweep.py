@@ -23,7 +23,7 @@ from kit.picture import difference
 
 ERRORS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
 HOW = (("ENOSPC", False), ("ENOSPC", True), ("EIO", False))
-"""With which error a call fails, and whether all later ones of its name fail with it: a disk that is full stays full."""
+"""With which error a call fails, and whether all later ones of its name do, too: a disk that is full stays full."""
 UNTOUCHED = ("Nothing was changed.", "Everything is as it was before.", "It stands, whole, as it was applied")
 WORKERS = 2
 
@@ -42,12 +42,13 @@ class Fault(Stage):
 
     def judge(self, ended: Ended, error: str) -> str:
         """Hold how an act ended against what is there now; recover, and hold that against the law; gives old or new."""
-        assert "Traceback" not in ended.said, ended.said
-        if ended.error is None:
-            assert ended.code == 0
-            self.is_whole()
-        else:
+        if ended.met:
+            assert "Traceback" not in ended.said, ended.said
+            assert ended.error or ended.code == 0
+        if ended.error:
             self._is_true(ended.error, error)
+        elif ended.met:
+            self.is_whole()
         self.recover()
         return self.is_whole()
 

@@ -20,9 +20,9 @@ from backout.host.transact import Order, Transactions
 
 def main() -> None:
     """Do what the arguments say, under the host's lock."""
-    order = pickle.loads((Path(sys.argv[2]) / "order.pickle").read_bytes())  # before any fault: it is the test's own
     ledger = Ledger(sys.argv[2].encode())
-    ledger.lock()
+    order = pickle.loads((Path(sys.argv[2]) / "order.pickle").read_bytes())
+    ledger.lock()  # all calls from here on are those of the act
     act(sys.argv[1], order, ledger)
     ledger.unlock()
 

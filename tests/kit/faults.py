@@ -26,6 +26,7 @@ CHANGING = (
 )
 OPENING = "openat"
 _CALL = re.compile(r"^\d+\s+(\w+)\((.*)$", re.MULTILINE)
+_WRITES = re.compile("O_CREAT|O_WRONLY|O_RDWR")
 _LOG = b"logs/app.log"
 
 
@@ -110,7 +111,8 @@ class Stage:
         log = self.state / "strace"
         inject = f"inject={call.name}:error={error}:when={when}"
         ended = self.run(*verb, strace=_strace(str(log), call.name, "-e", inject, "--seccomp-bpf"))
-        return ended._replace(met="(INJECTED)" in log.read_text(errors="replace"))
+        met = next((line for line in log.read_text(errors="replace").splitlines() if "(INJECTED)" in line), "")
+        return ended._replace(met=bool(met) and (call.name != OPENING or bool(_WRITES.search(met))))
 
     def killed(self, call: Call, *verb: str) -> int:
         """Run an act and kill it at the Nth call of a system call; gives its exit code."""
@@ -132,7 +134,7 @@ class Stage:
         calls = []
         for name, arguments in _CALL.findall(log.read_text(errors="replace")):
             counts[name] += 1
-            if name != OPENING or re.search("O_CREAT|O_WRONLY|O_RDWR", arguments):
+            if name != OPENING or _WRITES.search(arguments):
                 calls.append(Call(name, counts[name]))
         log.unlink()
         return calls

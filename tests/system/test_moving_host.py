@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from backout.errors import ConflictError, NeedsPersonError
+from backout.host import transact
 from backout.host.execute import Executor
 from backout.host.inplace import alone
+from backout.host.plan import Plan
 from backout.host.takeback import Wish, take_back
+from backout.host.transact import settle
 from backout.host.tree import Parents
 from backout.model.ledger import KEPT, UNDONE, unfinished
 from backout.model.step import Step, Switch, Write
@@ -243,6 +246,21 @@ def test_an_edit_just_before_a_write_in_place_is_a_conflict(
         bench.apply(order)
     assert (bench.tree / "one").read_text() == "somebody's"
     assert (bench.tree / "two").read_text() == ("somebody's" if how == "write" else "old")
+
+
+def test_a_folder_that_goes_away_before_the_copy_is_a_conflict(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 4: exit 6 and not 1, since it is to be rehearsed again; what stands there now stays."""
+    os.link(bench.tree / "d/f", bench.tree / "twin")
+    order = bench.rehearse(lambda root: (root / "d/f").write_text("ours") and None)
+
+    def late(plan: Plan) -> Plan:
+        os.rename(bench.tree / "d", bench.tree / "aside")
+        return settle(plan)
+
+    monkeypatch.setattr(transact, "settle", late)
+    with pytest.raises(ConflictError, match="the folder it lies in is gone"):
+        bench.apply(order)
+    assert (bench.tree / "aside/f").read_text() == (bench.tree / "twin").read_text() == "old"
 
 
 def test_whoever_opens_a_file_that_is_written_in_place_waits(bench: Bench) -> None:

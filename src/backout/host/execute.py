@@ -70,7 +70,7 @@ class Executor:
         """Copies of what was found at paths that are written in place, and was neither as before nor as wanted."""
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open; what is done afterwards opens it anew."""
         self._live.close()
         self._staged.close()
 

@@ -83,7 +83,12 @@ class Transactions:
         """Do all that comes before the first switch; gives the order with its settled plan."""
         with told("The change could not be applied", UNTOUCHED):
             stop_at_conflicts(executor.verify(order.plan.steps) + busy(order.plan.steps))
-            order = order._replace(plan=settle(order.plan))
+            try:
+                order = order._replace(plan=settle(order.plan))
+            except FileNotFoundError:  # it may have moved on since that look
+                executor.close()
+                stop_at_conflicts(executor.verify(order.plan.steps))
+                raise
             _barrier(order.plan.folders)
             plan_hash = Archive(self._ledger.state, order.change).keep(order.plan, order.raw, document)
         try:
