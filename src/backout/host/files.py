@@ -51,3 +51,18 @@ def lock_holder(descriptor: int) -> int | None:
     asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, holder = struct.unpack(layout, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else holder
+
+
+def is_held(path: bytes) -> bool:
+    """Tell whether another open file of a living process holds a file or folder by flock(2)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

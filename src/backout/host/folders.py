@@ -171,21 +171,6 @@ def hold(folder: bytes) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
-def is_held(folder: bytes) -> bool:
-    """Tell whether a living process uses a change's folder."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def _ways(point: bytes, folder: bytes) -> list[bytes]:
     """Name the folders between a mount's root and a layer's folder, outermost first."""
     found = []

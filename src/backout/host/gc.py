@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from backout.host.archive import Archive, drop_stages
-from backout.host.folders import is_held
+from backout.host.files import is_held
 from backout.host.ledger import Ledger
 from backout.host.mounts import read, visible
 from backout.host.stage import change_folder

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backout.errors import FailedError, NeedsPersonError, NotPossibleError, RefusedError
-from backout.host.files import make_private, sync_folder
+from backout.host.files import is_held, make_private, sync_folder
 from backout.host.trouble import HALF_WAY, RECOVER, told
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
@@ -150,17 +150,7 @@ class Ledger:
 
     def is_held(self) -> bool:
         """Tell whether another process holds the lock."""
-        try:
-            descriptor = os.open(self.state + b"/lock", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.state + b"/lock")
 
     def unlock(self) -> None:
         """Give the lock back."""

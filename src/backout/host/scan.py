@@ -111,8 +111,6 @@ class _Reader:
     def _directory_itself(self, layer: Layer, upper: int, live: int) -> None:
         sides = Name(upper, b"."), Name(live, b".")
         after, before = state_of(sides[0]), state_of(sides[1])
-        if os.geteuid() != 0 and before is not None and after is not None:
-            after = after._replace(uid=before.uid, gid=before.gid)  # a user cannot give the upper's root away
         if after is not None and before is not None and os.geteuid() != 0:
             # without root our side of somebody else's folder is ours, and nobody could have given the folder away
             after = after._replace(uid=before.uid, gid=before.gid)
