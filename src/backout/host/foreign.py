@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from backout.host.mounts import holding, read, visible
 from backout.host.scan import Scan
-from backout.host.stage import Layer
+from backout.host.stage import Layer, layer_of
 
 _OVERFLOW = b"Value too large for defined data type"
 _WITH_ROOT = "run backout with sudo"
@@ -41,18 +41,13 @@ def _elsewhere(scanned: Scan, layers: Sequence[Layer]) -> Iterator[str]:
     mounts = visible(read())
     for layer in layers:
         stage, point = holding(mounts, os.path.realpath(layer.folder)), holding(mounts, layer.point)
-        changed = [path for path in scanned.raw if _layer_of(path, layers) is layer]
+        changed = [path for path in scanned.raw if layer_of(path, layers) is layer]
         if stage is not None and point is not None and stage.id != point.id and changed:
             yield (
                 f"{os.fsdecode(changed[0])} lies on another file system than {os.fsdecode(layer.folder)}, and without "
                 f"root nothing can be kept at {os.fsdecode(point.point)}: name a folder there with BACKOUT_STATE, or "
                 f"{_WITH_ROOT}."
             )
-
-
-def _layer_of(path: bytes, layers: Sequence[Layer]) -> Layer | None:
-    around = [layer for layer in layers if path == layer.point or path.startswith(layer.point.rstrip(b"/") + b"/")]
-    return max(around, key=lambda layer: len(layer.point), default=None)
 
 
 def _owners(scanned: Scan) -> Iterator[str]:

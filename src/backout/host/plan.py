@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from backout.errors import NotPossibleError
 from backout.host.scan import Found
-from backout.host.stage import Layer
+from backout.host.stage import Layer, layer_of
 from backout.model.effect import RawEffect
 from backout.model.ledger import FORMAT
 from backout.model.state import State, unpack
@@ -77,7 +77,7 @@ def plan(
         elif promotion != "never":
             if path in relinks:
                 where = where._replace(upper_inode=found[relinks[path]].inode)
-            step = _step(effect, where, _layer_of(path, layers), in_place)
+            step = _step(effect, where, _recording(path, layers), in_place)
             steps.extend([] if step is None else [step])
     steps.sort(key=_reading_order)
     return Plan(
@@ -97,7 +97,7 @@ def _changes_names(effect: RawEffect, where: Found) -> bool:
 
 def _folders(paths: Sequence[bytes], layers: Sequence[Layer]) -> tuple[bytes, ...]:
     """Name the stage folders that the plan needs: those of the layers that anything is done in."""
-    used = {_layer_of(path, layers).folder for path in paths}
+    used = {_recording(path, layers).folder for path in paths}
     return tuple(layer.folder for layer in layers if layer.folder in used)
 
 
@@ -122,11 +122,12 @@ def flat(path: bytes) -> bytes:
     return hashlib.sha256(path).hexdigest()[:40].encode()
 
 
-def _layer_of(path: bytes, layers: Sequence[Layer]) -> Layer:
-    def holds(layer: Layer) -> bool:
-        return layer.point in (b"/", path) or path.startswith(layer.point + b"/")
-
-    return max((layer for layer in layers if holds(layer)), key=lambda layer: len(layer.point))
+def _recording(path: bytes, layers: Sequence[Layer]) -> Layer:
+    """Give the layer that recorded a path; there is one, since the path was found in it."""
+    layer = layer_of(path, layers)
+    if layer is None:
+        raise RuntimeError(f"no layer records {path!r}")
+    return layer
 
 
 def _relinks(raw: Mapping[bytes, RawEffect], found: Mapping[bytes, Found]) -> dict[bytes, bytes]:

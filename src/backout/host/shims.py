@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple
 
 from backout.host import services
-from backout.host.stage import Layer
+from backout.host.stage import Layer, layer_of
 from backout.model.service import LIVE_ACTIONS, ServiceRequest
 
 _SYSTEMD = (b"systemctl",)
@@ -253,11 +253,8 @@ def _like(source: bytes, target: bytes) -> None:
 
 def _upper(layers: Sequence[Layer], path: bytes) -> bytes | None:
     """Name where a path's changes lie; None when its mount has no layer."""
-    covering = [layer for layer in layers if path == layer.point or path.startswith(layer.point.rstrip(b"/") + b"/")]
-    if not covering:
-        return None
-    layer = max(covering, key=lambda layer: len(layer.point))
-    return layer.upper + path[len(layer.point.rstrip(b"/")) :]
+    layer = layer_of(path, layers)
+    return None if layer is None else layer.upper + path[len(layer.point.rstrip(b"/")) :]
 
 
 def _folders_below(layer: bytes) -> list[bytes]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+from backout.host.mounts import is_within
 
 
 class Layer(NamedTuple):
@@ -30,6 +32,12 @@ class Layer(NamedTuple):
     def displaced(self) -> bytes:
         """Where removed paths and copies of in-place writes go."""
         return self.folder + b"/displaced"
+
+
+def layer_of(path: bytes, layers: Iterable[Layer]) -> Layer | None:
+    """Give the layer that records a path: of those around it the innermost; None where its mount has none."""
+    around = [layer for layer in layers if is_within(path, layer.point)]
+    return max(around, key=lambda layer: len(layer.point), default=None)
 
 
 def state_folder(environ: Mapping[str, str], uid: int) -> bytes:
