@@ -10,18 +10,10 @@ from typing import Any
 
 import pytest
 
-from kit.cli import Backout
+from kit.cli import CHECKED, Backout
 from kit.picture import difference, picture
 
 SILENT = ("--network", "none")
-CHECKED = """
-[environments.production]
-hosts = ["local"]
-[[environments.production.checks]]
-name = "check"
-run = "{run}"
-within = "1s"
-"""
 
 
 @pytest.fixture

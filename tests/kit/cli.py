@@ -14,6 +14,15 @@ import jsonschema
 
 from backout.render.schemas import schema
 
+CHECKED = """
+[environments.production]
+hosts = ["local"]
+[[environments.production.checks]]
+name = "check"
+run = "{run}"
+within = "1s"
+"""
+"""A configuration with one check, to be given its command."""
 SOURCE = Path(__file__).parents[2] / "src"
 
 

@@ -11,6 +11,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -18,12 +19,21 @@ import pytest
 from backout.host.libc import call
 from backout.host.mounting import make_private
 from backout.host.sandbox import Prepared, Sandbox
+from kit.cli import Backout
 
 NOBODY_ELSE = 61234
 """A user id that nobody on a test machine has."""
 _NEWNS = 0x00020000
 _PR_SET_DUMPABLE = 4
 PATH = {b"PATH": b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+@pytest.fixture
+def backout(tmp_path: Path) -> Backout:
+    """Give the command line in a fresh folder with one file in it."""
+    backout = Backout(tmp_path)
+    (backout.folder / "app.conf").write_text("workers = 2\n")
+    return backout
 
 
 class Ran(NamedTuple):

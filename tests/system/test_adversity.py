@@ -15,27 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from kit.cli import Backout, validate
+from kit.cli import CHECKED, Backout, validate
 from kit.picture import difference, picture
 from kit.user import UserBackout, user_backout
 
 SILENT = ("--network", "none")
-CHECKED = """
-[environments.production]
-hosts = ["local"]
-[[environments.production.checks]]
-name = "check"
-run = "{run}"
-within = "1s"
-"""
-
-
-@pytest.fixture
-def backout(tmp_path: Path) -> Backout:
-    """Give the command line in a fresh folder with one file in it."""
-    backout = Backout(tmp_path)
-    (backout.folder / "app.conf").write_text("workers = 2\n")
-    return backout
 
 
 @pytest.fixture

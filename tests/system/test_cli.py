@@ -21,14 +21,6 @@ from kit.picture import picture
 SILENT = ("--network", "none")
 
 
-@pytest.fixture
-def backout(tmp_path: Path) -> Backout:
-    """Give the command line in a fresh folder with one file in it."""
-    backout = Backout(tmp_path)
-    (backout.folder / "app.conf").write_text("workers = 2\n")
-    return backout
-
-
 def test_a_rehearsal_changes_nothing_and_names_every_effect(backout: Backout) -> None:
     """Law 1 through the front door; rehearse exits 0 when `run` would ask."""
     before = picture(backout.folder)

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
-from pathlib import Path
 
 import pytest
 
 from kit.cli import Backout
 
 SILENT = ("--network", "none")
-
-
-@pytest.fixture
-def backout(tmp_path: Path) -> Backout:
-    """Give the command line in a fresh folder with one file in it."""
-    backout = Backout(tmp_path)
-    (backout.folder / "app.conf").write_text("workers = 2\n")
-    return backout
 
 
 def at_terminal(backout: Backout, words: list[str], typed: list[tuple[str, str]]) -> tuple[int, str]:

@@ -87,8 +87,3 @@ def fold(entries: Iterable[LedgerEntry]) -> list[Change]:
 def unfinished(changes: Iterable[Change]) -> list[Change]:
     """Name the changes that a crash left half-way: recovery brings each to all-old or all-new."""
     return [change for change in changes if change.state in (PREPARED, APPLIED, UNDOING)]
-
-
-def standing(changes: Iterable[Change]) -> list[Change]:
-    """Name the changes that stand, newest first: what `back` walks."""
-    return [change for change in reversed(list(changes)) if change.stands]

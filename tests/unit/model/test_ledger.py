@@ -21,12 +21,16 @@ from backout.model.ledger import (
     Change,
     LedgerEntry,
     fold,
-    standing,
     unfinished,
 )
 
 Line = tuple[str, str, dict[str, Any]]
 KEPT_WHOLE = (PREPARED, APPLIED, KEPT)
+
+
+def standing(changes: list[Change]) -> list[Change]:
+    """Those that could be taken back, newest first: what `back` walks."""
+    return [change for change in reversed(changes) if change.stands]
 
 
 def entries(*lines: Line) -> list[LedgerEntry]:
