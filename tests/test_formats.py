@@ -22,6 +22,7 @@ from backout.host.archive import Archive
 from backout.host.ledger import Ledger
 from backout.host.plan import pack_plan, unpack_plan
 from backout.link.wire import Link
+from backout.model import pieces
 from backout.model.digest import canonical, digest
 from backout.model.effect import effect_from
 from backout.model.ledger import KEPT, REFUSED, UNDONE, fold
@@ -96,7 +97,7 @@ def test_a_plan_of_format_1_is_the_one_that_its_ledger_names(state: Path) -> Non
 def test_a_plan_of_format_1_is_read_whole(name: str) -> None:
     """A step that is read otherwise than it was written would put something else back."""
     packed = json.loads((SAMPLES / name).read_text())
-    assert pack_plan(unpack_plan(packed)) == packed
+    assert json.loads(b"".join(pieces.document(pack_plan(unpack_plan(packed)), "steps"))) == packed
 
 
 def test_the_samples_hold_every_kind_of_step_and_more() -> None:
@@ -173,8 +174,9 @@ def test_a_conversation_of_wire_1_is_understood() -> None:
         answers = [link.ask(request.pop("op"), **request) for request in requests]
         with pytest.raises(UsageError):
             link.ask(unknown["op"])
-    hello, changes, after = answers
+    hello, changes, after, show = answers
     assert (hello["release"], len(changes), after) == ("0.1.0", 5, 0)
+    assert [effect["subject"] for effect in show["document"]["effects"]] == ["/srv/shop/gunicorn.conf.py"]
     assert said == [("progress", "after none: echo hello", b""), ("output", "stdout", b"hello\n")]
 
 

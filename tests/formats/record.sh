@@ -64,5 +64,6 @@ echo begun >$shop/log/shop.log && echo shared >$shop/one && ln $shop/one $shop/t
 backout --quiet run --yes -- "echo more >>log/shop.log; echo other >one; ln two three; chmod 700 private; rm -r old; ln -s one link" >/dev/null
 cp "$(ls -td $BACKOUT_STATE/changes/* | head -n 1)/plan.json" "$here/plan-1-steps.json"
 
-printf '%s\n' '{"op": "hello"}' '{"op": "changes"}' '{"op": "after", "change": "none", "command": "echo hello"}' '{"op": "unheard-of"}' >"$here/wire-1.requests"
+printf '%s\n' '{"op": "hello"}' '{"op": "changes"}' '{"op": "after", "change": "none", "command": "echo hello"}' \
+    "{\"op\": \"show\", \"change\": \"$change\"}" '{"op": "unheard-of"}' >"$here/wire-1.requests"
 "$python" -c 'from backout.host.serve import main; main()' <"$here/wire-1.requests" >"$here/wire-1.answers"

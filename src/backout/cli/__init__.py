@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from backout.errors import BackoutError, InterruptedError
 
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code."""
+    gc.disable()  # it would look for cycles through all that is known of 100,000 paths, again and again
     _have_standard_streams()
     _speak_utf8()
     _end_in_one_way()

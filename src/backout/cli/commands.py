@@ -256,7 +256,7 @@ def show(options: Namespace) -> int:
         from backout.render.change import show as show_text
 
         put(show_text(change, effects, screen(options)))
-        put_bytes(sys.stdout, said)
+        put_bytes(sys.stdout, [said])
     return 0
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import json
+import itertools
 import os
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from backout.errors import BackoutError
+from backout.model import pieces
 from backout.model.redact import redact_words
 from backout.render.progress import Reporter, SilentReporter, reporter
 from backout.render.screen import Screen, screen_of
@@ -33,20 +34,20 @@ def error_text(error: BackoutError) -> str:
 
 def put_json(document: dict[str, Any]) -> None:
     """Write the one document of --json."""
-    put(json.dumps(document))
+    put_bytes(sys.stdout, itertools.chain(pieces.document(document, "effects"), [b"\n"]))
 
 
 def put(text: str) -> None:
     """Write a drawing on stdout; characters that its encoding lacks are escaped."""
     ended = text if not text or text.endswith("\n") else text + "\n"
-    put_bytes(sys.stdout, ended.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+    put_bytes(sys.stdout, [ended.encode(sys.stdout.encoding or "utf-8", "backslashreplace")])
 
 
-def put_bytes(stream: TextIO, data: bytes) -> None:
+def put_bytes(stream: TextIO, parts: Iterable[bytes]) -> None:
     """Write bytes; where they cannot go, say so once and go on: what becomes of the host does not hang on a reader."""
     try:
         stream.flush()
-        stream.buffer.write(data)
+        stream.buffer.writelines(parts)
         stream.buffer.flush()
     except OSError as error:
         # in place of what is broken, also for the interpreter's own last try (docs.python.org, signal, "SIGPIPE")
@@ -90,7 +91,7 @@ class Console:
         elif self._live:
             self._reporter.output(text, data)
         elif not self._silent:
-            put_bytes(sys.stdout if text == "stdout" else sys.stderr, data)
+            put_bytes(sys.stdout if text == "stdout" else sys.stderr, [data])
 
     def step(self, text: str) -> None:
         """Say what begins now."""

@@ -45,7 +45,7 @@ def show(session: Session, change: str) -> tuple[dict[str, Any], dict[str, Any] 
         raise UsageError(f"There is no change {change} on this host.", next="backout log lists them.")
     row = told(known[change])
     measured = not row["undoes"] and row["command"][:2] != ["backout", "pause"]
-    return row, session.link.ask("show", change=change) if measured else None
+    return row, session.link.ask("show", change=change)["document"] if measured else None
 
 
 def output(session: Session, change: str) -> bytes:

@@ -60,7 +60,7 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     session.tell.step("rehearsing")
     answer = _rehearsed(session, change, wanted, checks=[check._asdict() for check in session.checks])
     document = answer["document"]
-    effects = mark_expected([effect_from(effect) for effect in document["effects"]], wanted.expect)
+    effects = judged_effects(document, wanted)
     results = [*before, *(CheckResult(**row) for row in document["checks"])]
     code = document["exit_code"]
     failed = None if code in wanted.ok_exit or wanted.allow_failure else code
@@ -78,7 +78,6 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     document.update(
         environment=None if session.environment is None else session.environment.name,
         command=redact_words(wanted.recorded or wanted.argv),
-        effects=[effect.document() for effect in effects],
         checks=[result._asdict() for result in results],
         limits=[
             *document["limits"],
@@ -88,6 +87,20 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         verdict=verdict.document(),
     )
     return Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"])
+
+
+def judged_effects(document: dict[str, Any], wanted: Wanted) -> list[Effect]:
+    """Mark in a document which effects were expected; gives them as values."""
+    effects = mark_expected((effect_from(row) for row in document["effects"]), wanted.expect)
+    for row, effect in zip(document["effects"], effects, strict=True):
+        row["expected"] = effect.expected
+    return effects
+
+
+def as_judged(document: dict[str, Any]) -> dict[str, Any]:
+    """Give the document for the host, which has the effects: without them, but for what was expected."""
+    rest = {name: value for name, value in document.items() if name != "effects"}
+    return {**rest, "expected": [row["expected"] for row in document["effects"]]}
 
 
 def require_harmless_after(command: str | None) -> None:

@@ -9,12 +9,19 @@ from typing import Any
 
 from backout import __version__
 from backout.errors import BackoutError, InterruptedError, NeedsPersonError, RefusedError
-from backout.flow.rehearse import Measured, Wanted, limits_of_after, measure, refusal, require_harmless_after
+from backout.flow.rehearse import (
+    Measured,
+    Wanted,
+    as_judged,
+    judged_effects,
+    limits_of_after,
+    measure,
+    refusal,
+    require_harmless_after,
+)
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
-from backout.model.effect import effect_from
 from backout.model.redact import redact
-from backout.model.selector import mark_expected
 from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge
 
 DONE, BACKED_OUT = 0, 4
@@ -35,7 +42,7 @@ def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
         return {**measured.document, "change": None}, DONE
     session.tell.step("applying")
     try:
-        session.link.ask("apply", change=measured.change, body=body, document=measured.document)
+        session.link.ask("apply", change=measured.change, body=body, document=as_judged(measured.document))
     except BackoutError as error:
         _after_failed_apply(session, measured, error)
         raise
@@ -80,7 +87,7 @@ def _decide(session: Session, measured: Measured) -> Measured:
 
 def _refuse(session: Session, measured: Measured, body: dict[str, Any]) -> None:
     """Record the refusal; the document goes along, so that `show` can tell."""
-    session.link.ask("refuse", change=measured.change, body=body, document=measured.document)
+    session.link.ask("refuse", change=measured.change, body=body, document=as_judged(measured.document))
     session.learn()
     session.tell.show(measured.document)
 
@@ -170,17 +177,16 @@ def _rescue(session: Session, wanted: Wanted, measured: Measured, what: str) -> 
 def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Measured]:
     """Judge what is recorded of a change as if it had been rehearsed now; its command after the apply comes with it."""
     require_harmless_after(wanted.after)
-    document = session.link.ask("show", change=change)
+    document = session.link.ask("show", change=change)["document"]
     body = next(known["body"] for known in session.changes() if known["id"] == change)
     wanted = wanted._replace(after=wanted.after or body.get("after"))
     before = session.live_checks(BEFORE)
-    effects = mark_expected([effect_from(effect) for effect in document["effects"]], wanted.expect)
+    effects = judged_effects(document, wanted)
     context = Context(document["digest"], None, expecting=bool(wanted.expect), checks=before)
     verdict = judge(effects, context._replace(accept=wanted.accept, yes=wanted.yes))
     new = session.new_id()
     document.update(
         change=new,
-        effects=[effect.document() for effect in effects],
         checks=[result._asdict() for result in before],
         limits=list(dict.fromkeys([*document["limits"], *limits_of_after(wanted.after)])),
         verdict=verdict.document(),

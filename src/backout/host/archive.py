@@ -8,15 +8,20 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Callable
 
 from backout.errors import NeedsPersonError, UsageError
 from backout.host.files import make_private, write_durably
 from backout.host.folders import remove_tree
 from backout.host.plan import Plan, pack_plan, unpack_plan
+from backout.model import pieces
 from backout.model.effect import RawEffect
 from backout.model.state import unpack
+
+_CHUNK_BYTES = 1 << 20
+_GZIP = 31
+"""The window's size and the header that zlib writes (zlib.h, deflateInit2)."""
 
 
 class Archive:
@@ -28,22 +33,23 @@ class Archive:
         self.folder = state + b"/changes/" + os.fsencode(change)
 
     def keep(self, plan: Plan, raw: Iterable[RawEffect], document: Mapping[str, Any] | None = None) -> str:
-        """Write plan, raw effects and document durably; give the plan's hash, which the ledger carries."""
+        """Write plan, raw effects and document durably; give the plan's hash, which the ledger carries.
+
+        The document's effects may be any iterable.
+        """
         make_private(self.folder)
-        packed = json.dumps(pack_plan(plan), separators=(",", ":")).encode()
-        rows = [[os.fsdecode(r.path), r.before and r.before.packed(), r.after and r.after.packed()] for r in raw]
-        write_durably(
-            self.folder + b"/raw.json.gz", gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 1, mtime=0)
-        )
+        rows = ([os.fsdecode(r.path), r.before and r.before.packed(), r.after and r.after.packed()] for r in raw)
+        write_durably(self.folder + b"/raw.json.gz", _compressed(pieces.array(rows)))
         if document is not None:
-            write_durably(self.folder + b"/effects.json", json.dumps(document).encode())
-        write_durably(self.folder + b"/plan.json", packed)
-        return hashlib.sha256(packed).hexdigest()
+            write_durably(self.folder + b"/effects.json", pieces.document(document, "effects"))
+        digest = hashlib.sha256()
+        write_durably(self.folder + b"/plan.json", _hashed(pieces.document(pack_plan(plan), "steps"), digest.update))
+        return digest.hexdigest()
 
     def keep_output(self, output: bytes) -> None:
         """Keep what the command wrote."""
         make_private(self.folder)
-        write_durably(self.folder + b"/output", output)
+        write_durably(self.folder + b"/output", (output,))
 
     def output(self) -> bytes:
         """Read what the command wrote; empty where nothing was kept."""
@@ -56,7 +62,7 @@ class Archive:
         """Keep a copy of a live file beside the change; gives where."""
         make_private(self.folder)
         with open(path, "rb") as file:
-            write_durably(self.folder + b"/" + name, file.read())
+            write_durably(self.folder + b"/" + name, iter(lambda: file.read(_CHUNK_BYTES), b""))
         return os.fsdecode(self.folder + b"/" + name)
 
     def plan(self, expected_hash: str | None = None) -> Plan:
@@ -106,6 +112,20 @@ class Archive:
         for name in (b"plan.json", b"raw.json.gz"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.folder + b"/" + name)
+
+
+def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Compress as gzip does, with no time in it."""
+    compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()
+
+
+def _hashed(pieces: Iterable[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        update(piece)
+        yield piece
 
 
 def drop_stages(folders: Iterable[bytes]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from collections.abc import Iterable
+
+_BUFFER_BYTES = 1 << 20
 
 
 def sync_folder(path: bytes) -> None:
@@ -16,14 +19,13 @@ def sync_folder(path: bytes) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: bytes, content: bytes, mode: int = 0o600) -> None:
+def write_durably(path: bytes, pieces: Iterable[bytes], mode: int = 0o600) -> None:
     """Write a file so that after a crash it is there whole, or not at all."""
     temporary = path + b".new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with open(descriptor, "wb", buffering=0) as file:
-        view = memoryview(content)
-        while view:
-            view = view[file.write(view) :]
+    with open(descriptor, "wb", buffering=_BUFFER_BYTES) as file:
+        file.writelines(pieces)
+        file.flush()
         os.fsync(descriptor)
     os.rename(temporary, path)
     sync_folder(os.path.dirname(path))

@@ -54,7 +54,7 @@ def _owners(scanned: Scan) -> Iterator[str]:
     """Name what would get another group than the host gives it, and what belongs to somebody else."""
     for path, effect in scanned.raw.items():
         before, after = effect.before, effect.after
-        if before is not None and after is not None and scanned.found[path].merged and before.uid != os.geteuid():
+        if before is not None and after is not None and scanned.is_merged(path) and before.uid != os.geteuid():
             if (before.mode, before.xattrs) != (after.mode, after.xattrs):
                 yield f"{os.fsdecode(path)} belongs to user {before.uid}, who alone can change its mode: {_WITH_ROOT}."
         elif before is None and after is not None and _gets_another_group(path, after.gid):

@@ -36,7 +36,7 @@ class LayerView:
         effect = self._scan.raw.get(path)
         if effect is None:
             return content(path) if not self._hidden(path) else None
-        upper = self._scan.found[path].upper
+        upper = self._scan.upper(path)
         if effect.after is None or effect.after.type != "file" or upper is None:
             return None
         return content(upper)
@@ -70,7 +70,7 @@ class LayerView:
         """Tell whether the live path lies beneath something that the command removed or replaced."""
         while path not in (b"", b"/"):
             effect = self._scan.raw.get(path)
-            if effect is not None and (effect.after is None or not self._scan.found[path].merged):
+            if effect is not None and (effect.after is None or not self._scan.is_merged(path)):
                 return True
             path = os.path.dirname(path)
         return False

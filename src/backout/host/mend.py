@@ -108,5 +108,5 @@ def _cannot(ledger: Ledger, whole: int) -> BackoutError:
 def _replace(ledger: Ledger, whole: Iterable[LedgerEntry]) -> None:
     if os.path.exists(ledger.path):
         os.rename(ledger.path, ledger.path + time.strftime(".damaged-%Y%m%d-%H%M%S", time.gmtime()).encode())
-    write_durably(ledger.path, b"".join(canonical(entry._asdict()) + b"\n" for entry in whole))
+    write_durably(ledger.path, (canonical(entry._asdict()) + b"\n" for entry in whole))
     sync_folder(ledger.state)

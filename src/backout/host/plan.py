@@ -68,8 +68,8 @@ def plan(
     relinks = _relinks(raw, found)
     in_place = set(relinks.values())
     for path, effect in raw.items():
-        where = found[path]
-        if where.root != path and not where.merged:
+        where = found.get(path)
+        if where is None or (where.root != path and not where.merged):
             continue  # it is switched with the directory above it
         promotion = "promote" if _changes_names(effect, where) else promotions.get(path, "promote")
         if promotion == "append" and effect.before is not None and effect.after is not None:
@@ -201,11 +201,11 @@ def undo_plan(applied: Plan) -> Plan:
 
 
 def pack_plan(value: Plan) -> dict[str, Any]:
-    """Give the JSON form kept beside the ledger."""
+    """Give the JSON form kept beside the ledger; its steps are made one by one, as they are read."""
     text = os.fsdecode
     return {
         "format": FORMAT,
-        "steps": [pack_step(step) for step in value.steps],
+        "steps": map(pack_step, value.steps),
         "times": [[text(t.path), t.before_ns, t.after_ns] for t in value.times],
         "relinks": [[text(r.staged), text(r.source)] for r in value.relinks],
         "appends": [[text(a.path), text(a.source), a.before.packed()] for a in value.appends],

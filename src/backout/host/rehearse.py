@@ -22,7 +22,7 @@ from backout.host.transact import busy
 from backout.lens import Meaning, explain
 from backout.model.check import REHEARSAL, UNHEALTHY, Check, CheckResult
 from backout.model.digest import digest
-from backout.model.effect import Noise
+from backout.model.effect import Effect, Noise
 from backout.model.redact import redact
 from backout.model.service import ServiceRequest
 from backout.model.step import Service
@@ -47,12 +47,13 @@ class Request(NamedTuple):
 
 
 class Rehearsed(NamedTuple):
-    """What came of it: the document (without verdict), and what an apply needs.
+    """What came of it: the document (without verdict and effects), the effects, and what an apply needs.
 
     `moved` are conflicts already; `obstacles` say in sentences what could not be applied. `let_go` removes all traces.
     """
 
     document: dict[str, Any]
+    effects: tuple[Effect, ...]
     scanned: Scan
     plan: Plan
     locks: tuple[bytes, ...]
@@ -120,6 +121,7 @@ def _rehearse(
     drop_stages(layer.folder for layer in sandbox.layers if layer.folder not in chosen.folders)
     return Rehearsed(
         document,
+        meaning.effects,
         scanned,
         chosen,
         locks=_locks(meaning.noise),
@@ -254,7 +256,6 @@ def _document(request: Request, meaning: Meaning, results: Sequence[CheckResult]
         "cwd": request.cwd,
         "exit_code": exit_code,
         "digest": digest(meaning.effects),
-        "effects": [effect.document() for effect in meaning.effects],
         "noise": [noise.document() for noise in meaning.noise],
         "checks": [result._asdict() for result in results],
     }

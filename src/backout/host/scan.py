@@ -28,7 +28,7 @@ from backout.model.state import State
 
 
 class Found(NamedTuple):
-    """What the plan must know of a path beside its states.
+    """What the plan must know of a path beside its states; of what is merely in a new directory, nothing.
 
     `upper` is where its new inode lies (None: removed). `root` is the path with which it is switched: itself, or the
     new or replaced directory above it. `merged` marks a directory that exists on both sides. `inode` and `links` are
@@ -60,6 +60,19 @@ class Scan(NamedTuple):
     raw: dict[bytes, RawEffect]
     found: dict[bytes, Found]
     moved: dict[bytes, str]
+
+    def upper(self, path: bytes) -> bytes | None:
+        """Tell where the new inode of one of the paths lies; None when it was removed."""
+        below = b""
+        while path not in self.found:
+            path, _, name = path.rpartition(b"/")
+            below = b"/" + name + below
+        upper = self.found[path].upper
+        return None if upper is None else upper + below
+
+    def is_merged(self, path: bytes) -> bool:
+        """Tell whether one of the paths is a directory that exists on both sides."""
+        return path in self.found and self.found[path].merged
 
 
 class _Frame(NamedTuple):
@@ -117,7 +130,7 @@ class _Reader:
         found = Found(layer.point, layer.upper, layer.point, merged=True, mtimes=_mtimes(before, after))
         self._result.found[layer.point] = found
         if after != before:
-            self._keep(layer.point, before, after, found)
+            self._result.raw[layer.point] = RawEffect(layer.point, before, after)
 
     def _walk(self, frame: _Frame) -> Iterator[_Frame]:
         """Record the directory's entries; give the directories to go on with."""
@@ -150,7 +163,9 @@ class _Reader:
         if live is not None and live_status is not None:
             found = self._base(found, upper, live, live_status)
         after = state_of(upper, status)
-        self._keep(path, before, after, found._replace(mtimes=_mtimes(before, after)) if merged else found)
+        if found.root == path or before is not None or _has_other_names(status):
+            self._result.found[path] = found._replace(mtimes=_mtimes(before, after)) if merged else found
+        self._result.raw[path] = RawEffect(path, before, after)
         if st.S_ISDIR(status.st_mode):
             below = live is not None and live_status is not None and st.S_ISDIR(live_status.st_mode)
             yield _Frame(
@@ -182,11 +197,9 @@ class _Reader:
             return
         path = frame.path + b"/" + name
         self._compare_with_base(path, status)
-        self._keep(
-            path,
-            state_of(live, status),
-            None,
-            Found(path, None, root or path, inode=status.st_ino, links=status.st_nlink, handle=_handle(live, status)),
+        self._result.raw[path] = RawEffect(path, state_of(live, status), None)
+        self._result.found[path] = Found(
+            path, None, root or path, inode=status.st_ino, links=status.st_nlink, handle=_handle(live, status)
         )
         if st.S_ISDIR(status.st_mode):
             yield _Frame(path, b"", None, open_directory(live), root or path)
@@ -194,10 +207,6 @@ class _Reader:
     def _compare_with_base(self, path: bytes, status: os.stat_result) -> None:
         if status.st_ctime_ns >= self._t0_ns:
             self._result.moved[path] = "it was changed while the command was rehearsed"
-
-    def _keep(self, path: bytes, before: State | None, after: State | None, found: Found) -> None:
-        self._result.raw[path] = RawEffect(path, before, after)
-        self._result.found[path] = found
 
 
 def _has_other_names(status: os.stat_result) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import errno
+import itertools
 import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from typing import Any, BinaryIO, Callable
 
 from backout import __version__
@@ -41,6 +43,7 @@ from backout.model.step import Service
 
 SENTINEL = "backout.wire/1"
 _PR_SET_PDEATHSIG = 1
+_EFFECTS_A_MESSAGE = 500
 
 
 class Host:
@@ -70,13 +73,17 @@ class Host:
         return [dict(zip(("name", "ok", "what", "remedy"), row)) for row in probe(self.state)]
 
     def rehearse(self, **asked: Any) -> dict[str, Any]:
-        """Rehearse a command; gives {document, moved, obstacles, steps}: how many an apply takes."""
+        """Rehearse a command; gives {document, moved, obstacles, steps}: how many an apply takes.
+
+        The document's effects go ahead, as events.
+        """
         make_state(self.state)
         checks = tuple(check_from(check) for check in asked.pop("checks", ()))
         request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
         rehearsed = rehearse(request, self.state, self._output, self._progress)
         self._rehearsed[request.change] = rehearsed
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
+        self._tell_effects(effect.document() for effect in rehearsed.effects)
         steps = len(rehearsed.plan.steps) + len(rehearsed.plan.appends)
         return {"document": rehearsed.document, "moved": moved, "obstacles": rehearsed.obstacles, "steps": steps}
 
@@ -86,10 +93,16 @@ class Host:
         if rehearsed is not None:
             rehearsed.let_go()
 
+    def _tell_effects(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Send effects ahead of the document that they belong to: a message of 100,000 would take all at once."""
+        left = iter(rows)
+        for part in iter(lambda: list(itertools.islice(left, _EFFECTS_A_MESSAGE)), []):
+            self._say({"event": "effects", "effects": part})
+
     def refuse(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> None:
         """Record a refused change; its bits stay, so that it can be looked at and run after all."""
         rehearsed = self._rehearsed.pop(change)
-        self._locked(lambda: self._record_refused(change, rehearsed, body, document))
+        self._locked(lambda: self._record_refused(change, rehearsed, body, _whole(document, rehearsed)))
 
     def _record_refused(
         self, change: str, rehearsed: Rehearsed, body: dict[str, Any], document: dict[str, Any]
@@ -105,7 +118,8 @@ class Host:
             named = "; ".join(f"{os.fsdecode(path)}: {what}" for path, what in list(rehearsed.moved.items())[:5])
             raise ConflictError(f"The host moved on during the rehearsal: {named}.", next="Rehearse again.")
         order = Order(change, rehearsed.plan, tuple(rehearsed.scanned.raw.values()), rehearsed.base_ns, rehearsed.locks)
-        self._locked(lambda: self._apply(order, rehearsed.output, body, document), until_settled=True)
+        whole = _whole(document, rehearsed)
+        self._locked(lambda: self._apply(order, rehearsed.output, body, whole), until_settled=True)
         self._rehearsed.pop(change)
 
     def _apply(self, order: Order, output: bytes, body: dict[str, Any], document: dict[str, Any]) -> None:
@@ -219,8 +233,10 @@ class Host:
         return [entry._asdict() for entry in self._ledger.entries() if entry.seq > after]
 
     def show(self, change: str) -> dict[str, Any]:
-        """Give a recorded change's effects document."""
-        return Archive(self.state, self._measured(change).id).document()
+        """Give {document}: a recorded change's effects document; its effects go ahead, as events."""
+        document = Archive(self.state, self._measured(change).id).document()
+        self._tell_effects(document.pop("effects"))
+        return {"document": document}
 
     def output(self, change: str) -> str:
         """Give what a recorded change's command wrote, the end of it where it was very much; in base64."""
@@ -289,6 +305,13 @@ class Host:
 
     def _progress(self, text: str) -> None:
         self._say({"event": "progress", "text": text})
+
+
+def _whole(document: dict[str, Any], rehearsed: Rehearsed) -> dict[str, Any]:
+    """Put the effects into a document that was judged; it brings along which of them were expected."""
+    rest = {name: value for name, value in document.items() if name != "expected"}
+    marked = zip(rehearsed.effects, document["expected"])
+    return {**rest, "effects": (effect._replace(expected=expected).document() for effect, expected in marked)}
 
 
 OPERATIONS = (

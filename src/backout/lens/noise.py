@@ -19,6 +19,7 @@ from backout.model.state import State
 PROMOTE, APPEND, NEVER = "promote", "append", "never"
 """What the apply does with a noise path: switch it like any other, append our suffix, leave the live one (traps C6)."""
 
+_NOWHERE = "(?!)"
 _RAISES_RIGHTS = 0o6000
 _CAPABILITIES = b"security.capability"
 _HOMES = r"(?:/root|/home/[^/]+)"
@@ -40,27 +41,34 @@ class Rule(NamedTuple):
     same: str | None = None
     grows: bool = False
 
-    def holds(self, before: State | None, after: State | None) -> bool:
-        """Tell whether all that the rule asks for, besides the path, is so."""
-        there = [state for state in (before, after) if state is not None]
-        if operation(before, after) not in self.ops or any(state.type not in self.types for state in there):
+    def fits(self, before: str | None, after: str | None) -> bool:
+        """Tell whether it speaks of such a difference at all: from one type of path to another (None: not there)."""
+        there = [kind for kind in (before, after) if kind is not None]
+        if self.same is not None and len(there) == 1:
             return False
+        return operation(before, after) in self.ops and all(kind in self.types for kind in there)
+
+    def holds(self, before: State | None, after: State | None) -> bool:
+        """Tell whether the states of a path that it fits are as it asks."""
         if self.same is not None:
             return before == after if self.same == "all" else _timeless(before) == _timeless(after)
         return not (self.grows and before and after and after.size < before.size)
 
 
+@functools.lru_cache(maxsize=1)
 def rules() -> tuple[Rule, ...]:
     """Give the rules in the order in which they are tried."""
-    return _Book.read().rules
+    data = pkgutil.get_data(__package__, "noise.json") or b"[]"  # also where this module lies inside a zip file
+    return tuple(_rule(document) for document in json.loads(data))
 
 
 def rule_for(path: bytes, before: State | None, after: State | None) -> Rule | None:
     """Name the first rule that folds the path away; None when it stays an effect."""
-    if _is_gated(before, after):
+    shelf = _shelf(before and before.type, after and after.type)
+    if shelf.anywhere.match(path) is None or _is_gated(before, after):
         return None
-    book = zip(*_Book.read())
-    return next((rule for rule, place in book if rule.holds(before, after) and place.match(path)), None)
+    held = (rule for rule, place in shelf.rules if place.match(path) and rule.holds(before, after))
+    return next(held, None)
 
 
 def fold_noise(raw: Mapping[bytes, RawEffect]) -> tuple[list[Noise], list[RawEffect]]:
@@ -76,19 +84,19 @@ def fold_noise(raw: Mapping[bytes, RawEffect]) -> tuple[list[Noise], list[RawEff
     return noise, rest
 
 
-class _Book(NamedTuple):
-    """The rules, each with the one pattern that its globs make."""
+class _Shelf(NamedTuple):
+    """Rules, each with the one pattern that its globs make; and one of them all, which most paths fail at once."""
 
-    rules: tuple[Rule, ...]
-    places: tuple[re.Pattern[bytes], ...]
+    rules: tuple[tuple[Rule, re.Pattern[bytes]], ...]
+    anywhere: re.Pattern[bytes]
 
-    @staticmethod
-    @functools.lru_cache(maxsize=1)
-    def read() -> _Book:
-        """Read the data file that lies beside this module, also where that is inside a zip file."""
-        data = pkgutil.get_data(__package__, "noise.json") or b"[]"
-        found = tuple(_rule(document) for document in json.loads(data))
-        return _Book(found, tuple(_compile("|".join(map(_pattern, rule.paths))) for rule in found))
+
+@functools.cache
+def _shelf(before: str | None, after: str | None) -> _Shelf:
+    """Give the rules that speak of such a difference, in their order."""
+    fitting = [rule for rule in rules() if rule.fits(before, after)]
+    patterns = ["|".join(map(_pattern, rule.paths)) for rule in fitting]
+    return _Shelf(tuple(zip(fitting, map(_compile, patterns))), _compile("|".join(patterns) or _NOWHERE))
 
 
 def _rule(document: dict[str, Any]) -> Rule:

@@ -100,11 +100,17 @@ class Link:
             self._requests.flush()
 
     def _answer(self) -> dict[str, Any]:
+        """Wait for the answer; effects that came ahead of it go into its document."""
+        effects: list[Any] = []
         while True:
             message = self._read()
-            if "event" in message:
+            if message.get("event") == "effects":
+                effects += message["effects"]
+            elif "event" in message:
                 self._event(message)
             elif message.keys() & {"reply", "error"}:
+                if isinstance(message.get("reply"), dict) and "document" in message["reply"]:
+                    message["reply"]["document"]["effects"] = effects
                 return message
 
     @contextlib.contextmanager
