@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import gc
 import os
 import platform
 import shutil
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import fidelity, files, packages, start
+from bench import fidelity, files, memory, packages, start
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -26,6 +27,9 @@ BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
 """Each bench, and how many rounds it takes to be steady."""
 FIDELITY, FIDELITY_ROUNDS = "fidelity", 1000
 """What counts, and does not measure: each round is a random program on a random tree."""
+MEMORY = "memory"
+"""What weighs, and does not time."""
+NAMES = (*BENCHES, MEMORY, FIDELITY)
 PAGE = os.path.join(ROOT, "docs", "bench.md")
 
 
@@ -34,14 +38,17 @@ def main() -> int:
     options = _options()
     folder = tempfile.mkdtemp(prefix="backout-bench-", dir="/var/tmp")
     compileall.compile_dir(os.path.join(ROOT, "src"), quiet=1)  # as an installation by pip leaves it
+    gc.disable()  # as backout has it; the floors that share its process have it, too
     place = Place(folder, options.peer or shutil.which("try"))
     told, differed = [_machine()], False
     try:
-        for name in options.names or [*BENCHES, FIDELITY]:
+        for name in options.names or NAMES:
             if name == FIDELITY:
                 count = fidelity.count(options.rounds or FIDELITY_ROUNDS)
                 differed = differed or bool(count.examples)
                 told.append(count.told())
+            elif name == MEMORY:
+                told.append(memory.told(place))
             else:
                 told.append(_measured(name, place, options.rounds))
             sys.stdout.write(told[-1] + "\n")
@@ -63,16 +70,15 @@ def _measured(name: str, place: Place, rounds: int | None) -> str:
 
 
 def _options() -> argparse.Namespace:
-    names = [*BENCHES, FIDELITY]
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(names)} (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(NAMES)} (default: all)")
     parser.add_argument("--rounds", type=int, help="how many rounds count; one more warms up")
     parser.add_argument("--try", dest="peer", metavar="PATH", help="the script of binpash/try, to measure beside")
     parser.add_argument("--write", action="store_true", help="write docs/bench.md")
     options = parser.parse_args()
-    unknown = [name for name in options.names if name not in names]
+    unknown = [name for name in options.names if name not in NAMES]
     if unknown:
-        parser.error(f"no bench is called {unknown[0]}; there are: {', '.join(names)}")
+        parser.error(f"no bench is called {unknown[0]}; there are: {', '.join(NAMES)}")
     if os.geteuid():
         parser.error("the benches mount and switch files as root does: run them as root")
     return options

@@ -16,11 +16,11 @@ from backout.host.transact import Order, Transactions, probe
 from backout.lens import explain
 from bench.contest import Contender, Contest, Place
 
-_SCANNED, _APPLIED = 100_000, 10_000
+SCANNED, _APPLIED = 100_000, 10_000
 _A_FOLDER = 200
 
 
-def _fill(folder: str, count: int) -> None:
+def fill(folder: str, count: int) -> None:
     """Write small files, 200 a folder."""
     for number in range(count):
         below = os.path.join(folder, f"d{number // _A_FOLDER}")
@@ -41,11 +41,11 @@ def _layer(place: Place, name: str) -> Layer:
 def effects(place: Place) -> Contest:
     """Compare reading the layer of 100,000 new files with a bare walk that hashes them."""
     layer = _layer(place, "scan")
-    _fill(os.fsdecode(layer.upper), _SCANNED)
+    fill(os.fsdecode(layer.upper), SCANNED)
 
     def read() -> None:
         found = scan([layer], {layer.point: 0})
-        if len(found.raw) < _SCANNED:
+        if len(found.raw) < SCANNED:
             raise RuntimeError(len(found.raw))
 
     scanned = scan([layer], {layer.point: 0})
@@ -80,7 +80,7 @@ def apply(place: Place) -> Contest:
         for number in range(_APPLIED // _A_FOLDER):
             os.mkdir(layer.point + b"/d%d" % number)
         t0_ns = probe(os.fsencode(place.fresh("apply-state")))
-        _fill(os.fsdecode(layer.upper), _APPLIED)
+        fill(os.fsdecode(layer.upper), _APPLIED)
         found = scan([layer], {layer.point: t0_ns})
         chosen = plan(found.raw, found.found, {}, [layer])
         orders[:] = [Order(f"change{next(numbers)}", chosen, tuple(found.raw.values()), t0_ns)]
@@ -95,7 +95,7 @@ def apply(place: Place) -> Contest:
         carry_over()
 
     def write() -> None:
-        _fill(place.path(fresh("bare")), _APPLIED)
+        fill(place.path(fresh("bare")), _APPLIED)
         descriptor = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
         libc.syncfs(descriptor, os.fsencode(place.folder))
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError, RefusedError, UsageError
@@ -10,7 +11,7 @@ from backout.model.check import BEFORE, CheckResult
 from backout.model.effect import Effect, effect_from
 from backout.model.redact import redact, redact_words
 from backout.model.reproduce import limits_of_two, mark_reproducible
-from backout.model.selector import Selector, mark_expected
+from backout.model.selector import Selector, is_expected
 from backout.model.verdict import REFUSE, Context, Verdict, judge
 
 
@@ -60,7 +61,6 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     session.tell.step("rehearsing")
     answer = _rehearsed(session, change, wanted, checks=[check._asdict() for check in session.checks])
     document = answer["document"]
-    effects = judged_effects(document, wanted)
     results = [*before, *(CheckResult(**row) for row in document["checks"])]
     code = document["exit_code"]
     failed = None if code in wanted.ok_exit or wanted.allow_failure else code
@@ -74,7 +74,7 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         checks=results,
         obstacles=answer["obstacles"],
     )
-    verdict = judge(effects, context)
+    verdict = judge(marked(document, wanted.expect), context)
     document.update(
         environment=None if session.environment is None else session.environment.name,
         command=redact_words(wanted.recorded or wanted.argv),
@@ -89,12 +89,12 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     return Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"])
 
 
-def judged_effects(document: dict[str, Any], wanted: Wanted) -> list[Effect]:
-    """Mark in a document which effects were expected; gives them as values."""
-    effects = mark_expected((effect_from(row) for row in document["effects"]), wanted.expect)
-    for row, effect in zip(document["effects"], effects, strict=True):
-        row["expected"] = effect.expected
-    return effects
+def marked(document: dict[str, Any], expect: Sequence[Selector]) -> Iterator[Effect]:
+    """Mark in a document which effects were expected; gives them one by one, as values."""
+    for row in document["effects"]:
+        effect = effect_from(row)
+        row["expected"] = is_expected(effect, expect)
+        yield effect._replace(expected=row["expected"])
 
 
 def as_judged(document: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from backout.flow.rehearse import (
     Measured,
     Wanted,
     as_judged,
-    judged_effects,
     limits_of_after,
+    marked,
     measure,
     refusal,
     require_harmless_after,
@@ -181,9 +181,8 @@ def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Me
     body = next(known["body"] for known in session.changes() if known["id"] == change)
     wanted = wanted._replace(after=wanted.after or body.get("after"))
     before = session.live_checks(BEFORE)
-    effects = judged_effects(document, wanted)
     context = Context(document["digest"], None, expecting=bool(wanted.expect), checks=before)
-    verdict = judge(effects, context._replace(accept=wanted.accept, yes=wanted.yes))
+    verdict = judge(marked(document, wanted.expect), context._replace(accept=wanted.accept, yes=wanted.yes))
     new = session.new_id()
     document.update(
         change=new,

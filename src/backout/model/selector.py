@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from backout.errors import UsageError
@@ -56,9 +56,6 @@ def parse_selector(text: str) -> Selector:
     return Selector(kind, glob)
 
 
-def mark_expected(effects: Iterable[Effect], selectors: Iterable[Selector]) -> list[Effect]:
-    """Set `expected` on every effect: None where nothing was expected at all, so that there are only effects."""
-    chosen = list(selectors)
-    if not chosen:
-        return [effect._replace(expected=None) for effect in effects]
-    return [effect._replace(expected=any(selector.matches(effect) for selector in chosen)) for effect in effects]
+def is_expected(effect: Effect, selectors: Sequence[Selector]) -> bool | None:
+    """Tell whether any selector matches: None where nothing was expected at all, so that there are only effects."""
+    return any(selector.matches(effect) for selector in selectors) if selectors else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from backout.model.check import CheckResult, red_before, turned_red
@@ -51,12 +51,17 @@ class Context(NamedTuple):
     obstacles: Sequence[str] = ()
 
 
-def judge(effects: Sequence[Effect], context: Context) -> Verdict:
-    """Refuse, ask or allow, by the design's paragraph "When a change is let through"."""
-    refusals = _refusals(effects, context)
+def judge(effects: Iterable[Effect], context: Context) -> Verdict:
+    """Refuse, ask or allow, by the design's paragraph "When a change is let through". Goes through the effects once."""
+    any_effect, surprises = False, []
+    for effect in effects:
+        any_effect = True
+        if effect.expected is False:
+            surprises.append(effect)
+    refusals = _refusals(surprises, context)
     if refusals:
         return Verdict(REFUSE, tuple(refusals))
-    worries, undecided = _worries(context), _undecided(effects, context)
+    worries, undecided = _worries(context), _undecided(context) if any_effect else []
     if not (worries or undecided):
         return Verdict(ALLOW)
     if context.yes or context.accept is not None:
@@ -64,11 +69,10 @@ def judge(effects: Sequence[Effect], context: Context) -> Verdict:
     return Verdict(ASK, (*worries, *undecided))
 
 
-def _refusals(effects: Sequence[Effect], context: Context) -> list[Reason]:
+def _refusals(surprises: Sequence[Effect], context: Context) -> list[Reason]:
     reasons = []
     if context.failed is not None:
         reasons.append(Reason(f"The command exited {context.failed}.", next=context.advice))
-    surprises = [effect for effect in effects if effect.expected is False]
     if surprises:
         named = ", ".join(f"{e.kind}:{e.subject}" for e in surprises[:_NAMED]) + (
             " …" if len(surprises) > _NAMED else ""
@@ -105,8 +109,8 @@ def _worries(context: Context) -> list[Reason]:
     ]
 
 
-def _undecided(effects: Sequence[Effect], context: Context) -> list[Reason]:
-    if not effects or context.expecting:
+def _undecided(context: Context) -> list[Reason]:
+    if context.expecting:
         return []
     decides = f"Answer the question, or give --yes or --accept {context.digest}."
     return [Reason("Nothing was expected, so a person decides.", next=decides)]

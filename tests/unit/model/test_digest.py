@@ -62,6 +62,13 @@ def test_the_digest_is_that_of_the_effects_as_a_document_tells_them(found: list[
     assert digest(effect_from(one) for one in told) == digest(found)
 
 
+@given(st.lists(EFFECTS | st.builds(effect, st.sampled_from(["file:a", 'file:a"', "file:a!", "file:a b", "file:é"]))))
+def test_the_rows_are_hashed_in_their_order(found: list[Effect]) -> None:
+    """A program in another language computes it as FORMATS.md says: all rows sorted by their bytes."""
+    rows = sorted(canonical([e.kind, e.subject, e.op, e.before, e.after, e.content]) for e in found)
+    assert digest(found) == "sha256:" + hashlib.sha256(b"\n".join(rows)).hexdigest()
+
+
 def test_one_effect_more_or_the_same_effect_twice_is_another_set() -> None:
     """An effect that slips in under an accepted digest is applied unseen."""
     digests = {digest([]), digest([effect()]), digest([effect(), effect()]), digest([effect(), effect("user:eve")])}

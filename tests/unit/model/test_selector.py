@@ -6,7 +6,7 @@ import pytest
 
 from backout.errors import UsageError
 from backout.model.effect import KINDS
-from backout.model.selector import Selector, mark_expected, parse_selector
+from backout.model.selector import Selector, is_expected, parse_selector
 from kit.values import effect
 
 FLASK = "python-package:/srv/shop/venv:flask"
@@ -127,12 +127,10 @@ def test_what_is_no_selector_is_wrong_usage_that_names_the_kinds(text: str) -> N
 def test_with_selectors_every_effect_is_expected_or_a_surprise() -> None:
     """One selector that covers it is enough; one effect that none covers is what refuses."""
     effects = [effect("file:/srv/a"), effect(FLASK), effect("user:eve")]
-    marked = mark_expected(effects, [parse_selector("file:*"), parse_selector("python-package:flask")])
-    assert [one.expected for one in marked] == [True, True, False]
-    assert [one._replace(expected=None) for one in marked] == effects
+    selectors = [parse_selector("file:*"), parse_selector("python-package:flask")]
+    assert [is_expected(one, selectors) for one in effects] == [True, True, False]
 
 
 def test_without_a_selector_nothing_is_expected_and_nothing_a_surprise() -> None:
     """A surprise is what no `--expect` covers; without one there are only effects, and a person is asked."""
-    before = [effect("file:/srv/a", expected=True), effect("user:eve", expected=False)]
-    assert [one.expected for one in mark_expected(before, iter(()))] == [None, None]
+    assert is_expected(effect("file:/srv/a"), ()) is None
