@@ -222,7 +222,7 @@ def orphaned_edits(layers: Sequence[Layer], scanned: Scan) -> list[bytes]:
 
     Their new content lies in the overlay's index alone, so the other names would silently keep the old one.
     """
-    gone = [path for path, where in scanned.found.items() if where.links > 1 and not where.copied]
+    gone = [path for path, where in scanned.found.items() if where.handle is not None and not where.copied]
     return [path for layer in layers for path in gone if _changed_in_index(layer, path, scanned.raw[path].before)]
 
 

@@ -33,7 +33,7 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
     explained = set()
     for path in sorted(raw):
         read = reader_for(path)
-        if read is None or not only_bytes_differ(raw[path]) or _is_large(raw[path]):
+        if read is None or not _has_other_bytes(raw[path]) or _is_large(raw[path]):
             continue
         before, after = view.before(path), view.after(path)
         hunks = None if before is None or after is None else attributed(before, after, read)
@@ -50,6 +50,12 @@ def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str])
     if hunks is None:
         return None
     return applied(before, [hunk for hunk in hunks if any(_subject(path, key) in subjects for key in hunk.keys)])
+
+
+def _has_other_bytes(effect: RawEffect) -> bool:
+    """Tell whether a file has other bytes and the same metadata; most that a package brings are as they were."""
+    before, after = effect.before, effect.after
+    return only_bytes_differ(effect) and before is not None and after is not None and before.sha256 != after.sha256
 
 
 def _is_large(effect: RawEffect) -> bool:

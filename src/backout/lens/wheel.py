@@ -88,6 +88,8 @@ def record_entries(info: Info, content: bytes) -> dict[bytes, str | None]:
     if len(content) > _LARGEST_BYTES:
         return entries
     rows = csv.reader(os.fsdecode(content).split("\n"))
+    places = (info.site, *(_joined(info.prefix, name) for name in _DATA if info.prefix != b"/"))
+    beneath = tuple(place + b"/" for place in places)
     while True:
         try:
             row = next(rows, None)
@@ -95,7 +97,7 @@ def record_entries(info: Info, content: bytes) -> dict[bytes, str | None]:
             continue
         if row is None:
             return entries
-        path = _resolved(info, row[0]) if row else None
+        path = _resolved(info.site, row[0], beneath) if row else None
         if path is not None:
             entries[path] = _hex(row[1]) if len(row) > 1 else None
 
@@ -118,12 +120,11 @@ def steady_record(content: bytes) -> bytes:
     return b"\n".join(sorted(line for line in content.splitlines() if not any(part in line for part in varying)))
 
 
-def _resolved(info: Info, entry: str) -> bytes | None:
+def _resolved(site: bytes, entry: str, beneath: tuple[bytes, ...]) -> bytes | None:
     if not entry or "\0" in entry:
         return None
-    path = posixpath.normpath(posixpath.join(info.site, os.fsencode(entry)))
-    places = [info.site, *(_joined(info.prefix, name) for name in _DATA if info.prefix != b"/")]
-    return path if path.startswith(tuple(place + b"/" for place in places)) else None
+    path = posixpath.normpath(posixpath.join(site, os.fsencode(entry)))
+    return path if path.startswith(beneath) else None
 
 
 def _joined(prefix: bytes, name: bytes) -> bytes:
