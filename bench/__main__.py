@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import fidelity, files, memory, packages, start
+from bench import debian, fidelity, files, memory, packages, start
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
     "noop": (start.noop, 15),
     "version": (start.version, 30),
     "pip": (packages.upgrade, 5),
+    "apt": (debian.install, 5),
     "scan": (files.effects, 3),
     "apply": (files.apply, 5),
     "back": (packages.back, 5),
