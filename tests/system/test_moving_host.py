@@ -226,6 +226,67 @@ def test_a_take_back_leaves_alone_what_was_not_begun(bench: Bench, monkeypatch: 
     assert (bench.tree / "added").read_text() == "somebody's"
 
 
+def _replace_g(folder: Path) -> None:
+    (folder / "new").write_text("edited")
+    (folder / "new").rename(folder / "deeper/g")
+
+
+def _file_for_folder(root: Path) -> None:
+    shutil.rmtree(root / "d")
+    (root / "d").write_text("ours")
+
+
+INSIDE: dict[str, Callable[[Path], object]] = {
+    "written": lambda folder: (folder / "deeper/g").write_text("edited"),
+    "replaced": _replace_g,
+    "added": lambda folder: (folder / "deeper/new").write_text("edited"),
+    "removed": lambda folder: (folder / "deeper/g").unlink(),
+    "opened to all": lambda folder: (folder / "deeper/g").chmod(0o666),
+}
+TAKEN_AWAY: dict[str, Callable[[Path], object]] = {
+    "removed": lambda root: shutil.rmtree(root / "d"),
+    "replaced": _file_for_folder,
+}
+
+
+@pytest.mark.parametrize("edit", INSIDE)
+@pytest.mark.parametrize("taken", TAKEN_AWAY)
+def test_an_edit_in_a_folder_just_before_it_is_switched_is_a_conflict(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, taken: str, edit: str
+) -> None:
+    """Law 4: a folder's own inode says nothing of what lies in it, so what was put aside is looked through."""
+    (bench.tree / "d/deeper").mkdir()
+    (bench.tree / "d/deeper/g").write_text("old")
+    order = bench.rehearse(TAKEN_AWAY[taken])
+    perform, edited = Executor.perform, []
+
+    def hindered(self: Executor, step: Step) -> None:
+        INSIDE[edit](bench.tree / "d")
+        edited.append(picture(bench.tree))
+        perform(self, step)
+
+    monkeypatch.setattr(Executor, "perform", hindered)
+    with pytest.raises(ConflictError, match="at the moment of the switch"):
+        bench.apply(order)
+    assert difference(picture(bench.tree), edited[0]) == {}
+    assert [change.state for change in bench.transactions.changes()] == [UNDONE]
+
+
+def test_a_folder_that_shares_a_file_with_another_step_is_taken_away(bench: Bench) -> None:
+    """What our own steps did to a file with several names is no edit of somebody's."""
+    os.link(bench.tree / "d/f", bench.tree / "second")
+    os.link(bench.tree / "d/f", bench.tree / "third")
+
+    def edit(root: Path) -> None:
+        (root / "second").unlink()
+        (root / "third").write_text("ours")
+        shutil.rmtree(root / "d")
+
+    bench.apply(bench.rehearse(edit))
+    assert sorted(path.name for path in bench.tree.iterdir()) == ["f", "third"]
+    assert (bench.tree / "third").read_text() == "ours"
+
+
 @pytest.mark.parametrize("how", ["write", "replace"])
 def test_an_edit_just_before_a_write_in_place_is_a_conflict(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str

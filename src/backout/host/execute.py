@@ -34,6 +34,8 @@ class Seen(NamedTuple):
     inode: int
     size: int
     mtime_ns: int
+    mode: int
+    owner: tuple[int, int]
 
 
 class Conflict(NamedTuple):
@@ -46,7 +48,7 @@ class Conflict(NamedTuple):
 def seen(status: os.stat_result) -> Seen:
     """Take from a status what a displaced inode is checked against."""
     size = 0 if st.S_ISDIR(status.st_mode) else status.st_size
-    return Seen(status.st_ino, size, status.st_mtime_ns)
+    return Seen(status.st_ino, size, status.st_mtime_ns, status.st_mode, (status.st_uid, status.st_gid))
 
 
 class Executor:
@@ -63,6 +65,7 @@ class Executor:
         self._tolerated = tolerated or (lambda _: False)
         self._live, self._staged = Parents(), Parents()
         self._seen: dict[bytes, Seen | None] = {}
+        self._inside: dict[bytes, list[bytes]] = {}
         self._written: dict[int, Seen] = {}
         self.begun: list[Step] = []
         """The steps that may have changed something, in the order in which they were begun."""
@@ -108,9 +111,13 @@ class Executor:
 
     def _difference_below(self, root: bytes) -> str | None:
         known = {path for path in self._below(root) if self._manifest[path] is not None}
+        inside = self._inside[root] = []
         for path, name in below(root):
             status = name.lstat()
             known.discard(path)
+            if status is not None and not self._tolerated(path):
+                inside.append(path)
+                self._seen[path] = seen(status)
             foreseen = self._manifest.get(path)
             if status is None:
                 continue
@@ -180,7 +187,7 @@ class Executor:
         if step.expect is None:
             return
         displaced = staged.lstat()
-        if displaced is None or not self._is_as_seen(step.path, displaced):
+        if displaced is None or not self._is_as_seen(step.path, displaced) or not self._holds_the_same(step):
             _move_back(live, staged, step)
             raise _conflict(step.path, "it was changed at the moment of the switch")
 
@@ -189,6 +196,18 @@ class Executor:
         now = seen(displaced)
         before = self._seen.get(path, now)
         return now == before or (before is not None and now == self._written.get(before.inode))
+
+    def _holds_the_same(self, step: Switch) -> bool:
+        """Tell whether a folder that was put aside holds what was verified in it, untouched since."""
+        verified = set(self._inside.get(step.path, ()))
+        for staged, name in below(step.staged) if step.path in self._inside else ():
+            path, status = step.path + staged[len(step.staged) :], name.lstat()
+            if status is None or self._tolerated(path):
+                continue
+            if path not in verified or not self._is_as_seen(path, status):
+                return False
+            verified.discard(path)
+        return not verified
 
     def revert(self, step: Step) -> Conflict | None:
         """Bring a path back to what was before the step, whether or not it was done: told by the observed inodes.
