@@ -125,7 +125,12 @@ def kinds() -> str:
 
 def noise() -> str:
     """Write every noise rule, with its reason and what becomes of such a path."""
-    fates = {"promote": "applied", "append": "what was added is appended", "never": "left as it is"}
+    fates = {
+        "promote": "applied",
+        "yield": "applied, unless the host has a newer one by then",
+        "append": "what was added is appended",
+        "never": "left as it is",
+    }
     rows = []
     for rule in rules():
         paths = "<br>".join(f"`{path}`" for path in rule.paths)

@@ -33,6 +33,8 @@ class Backout:
         self.folder = folder / "work"
         self.folder.mkdir()
         self.state = folder / "state"
+        self.enter: list[str] = []
+        """What to begin every command line with, to run it in another namespace."""
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("BACKOUT", "XDG_", "SUDO"))},
             "BACKOUT_STATE": str(self.state),
@@ -42,7 +44,7 @@ class Backout:
 
     def argv(self, *words: str) -> list[str]:
         """Give the command line that starts `backout`."""
-        return [sys.executable, "-m", "backout", *words]
+        return [*self.enter, sys.executable, "-m", "backout", *words]
 
     def __call__(self, *words: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run it and wait; nobody is at the terminal."""

@@ -42,13 +42,22 @@ def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
         return {**measured.document, "change": None}, DONE
     session.tell.step("applying")
     try:
-        session.link.ask("apply", change=measured.change, body=body, document=as_judged(measured.document))
+        left = session.link.ask("apply", change=measured.change, body=body, document=as_judged(measured.document))
     except BackoutError as error:
         _after_failed_apply(session, measured, error)
         raise
     except KeyboardInterrupt:
         raise _interrupted(session, measured.change, wanted) from None
-    return settle(session, wanted, measured)
+    return settle(session, wanted, _with_what_was_left(measured, left))
+
+
+def _with_what_was_left(measured: Measured, left: int) -> Measured:
+    """Say how many of a change's noise paths were left to the host, which had newer ones by then."""
+    if left:
+        measured.document["limits"].append(
+            f"Noise that the host renewed meanwhile keeps its live version: {left} paths."
+        )
+    return measured
 
 
 def _body(session: Session, wanted: Wanted, measured: Measured) -> dict[str, Any]:
@@ -205,8 +214,8 @@ def redo(session: Session, change: str, wanted: Wanted) -> tuple[dict[str, Any],
     new = measured.change
     session.tell.step("applying")
     try:
-        session.link.ask("redo", change=change, new=new, body=_body(session, wanted, measured))
+        left = session.link.ask("redo", change=change, new=new, body=_body(session, wanted, measured))
     except BackoutError as error:
         _after_failed_apply(session, measured, error)
         raise
-    return settle(session, wanted, measured)
+    return settle(session, wanted, _with_what_was_left(measured, left))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import NotPossibleError
+from backout.host.mounts import is_below
 from backout.host.scan import Found
 from backout.host.stage import Layer, layer_of
+from backout.lens.noise import YIELD, rule_for
 from backout.model.effect import RawEffect
 from backout.model.ledger import FORMAT
 from backout.model.state import State, unpack
@@ -87,6 +89,36 @@ def plan(
         appends=tuple(appends),
         folders=_folders([*(s.path for s in steps if not isinstance(s, Service)), *(a.path for a in appends)], layers),
     )
+
+
+def leave_alone(value: Plan, raw: Mapping[bytes, RawEffect], moved: Collection[bytes]) -> tuple[Plan, frozenset[bytes]]:
+    """Leave to the host what can be made again, where it did that itself: `moved` are the paths that moved on.
+
+    The paths of one noise rule belong together, as an index and what it lists: the host keeps its own of all, or of
+    none. Gives the plan without them, and which paths these are. A folder that is switched whole stays whole.
+    """
+    rules = {path: _yielding(effect) for path, effect in raw.items()} if moved else {}
+    renewed = {rules[path] for path in moved if rules.get(path)}
+    left = {path for path, rule in rules.items() if rule in renewed}
+    for step in value.steps:
+        if isinstance(step, Switch) and step.path in left and _is_folder(step):
+            inside = {path for path in raw if is_below(path, step.path)}
+            left -= set() if inside <= left else {step.path, *inside}
+    if not left:
+        return value, frozenset()
+    steps = tuple(step for step in value.steps if isinstance(step, Service) or step.path not in left)
+    times = tuple(times for times in value.times if times.path in _around(steps))
+    return value._replace(steps=steps, times=times), frozenset(left)
+
+
+def _yielding(effect: RawEffect) -> str | None:
+    """Name the rule that lets the host keep its own version of a path."""
+    rule = rule_for(*effect)
+    return rule.name if rule is not None and rule.promotion == YIELD else None
+
+
+def _is_folder(step: Switch) -> bool:
+    return any(state is not None and state.type == "dir" for state in (step.expect, step.want))
 
 
 def _changes_names(effect: RawEffect, where: Found) -> bool:
@@ -184,11 +216,15 @@ def _reading_order(step: Step) -> tuple[int, bytes]:
     return (1 if step.expect is None else 2, step.path)
 
 
+def _around(steps: Sequence[Step]) -> set[bytes]:
+    """Name the directories whose entries are switched, or which get another mode."""
+    around = {os.path.dirname(step.path) or b"/" for step in steps if isinstance(step, Switch)}
+    return around | {step.path for step in steps if isinstance(step, Meta)}
+
+
 def _times(steps: Sequence[Step], found: Mapping[bytes, Found]) -> tuple[Times, ...]:
     """Say which directories get which modification time, because their entries are switched."""
-    parents = {os.path.dirname(step.path) or b"/" for step in steps if isinstance(step, Switch)}
-    parents.update(step.path for step in steps if isinstance(step, Meta))
-    known = {path: found[path].mtimes for path in parents if path in found}
+    known = {path: found[path].mtimes for path in _around(steps) if path in found}
     return tuple(Times(path, *mtimes) for path, mtimes in sorted(known.items()) if mtimes is not None)
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
-from backout.host import foreign, indexes, services, shims
+from backout.host import foreign, indexes, logs, services, shims
 from backout.host import network as networks
 from backout.host.archive import drop_stages
+from backout.host.busy import busy
 from backout.host.egress import limits_from, parse_destination, proxy_environment, upstream_of
 from backout.host.layerview import LayerView
-from backout.host.plan import Plan, plan
+from backout.host.plan import Plan, leave_alone, plan
 from backout.host.proxy import Proxy
 from backout.host.sandbox import Sandbox
 from backout.host.scan import Scan, orphaned_edits, scan
-from backout.host.transact import busy
 from backout.lens import Meaning, explain
+from backout.lens.noise import PROMOTE, YIELD
 from backout.model.check import REHEARSAL, UNHEALTHY, Check, CheckResult
 from backout.model.digest import digest
 from backout.model.effect import Effect, Noise
@@ -97,6 +98,7 @@ def _rehearse(
         requests = shims.read_requests(shim.requests)
         shims.remove_traces(sandbox.layers, shim)
         scanned = scan(sandbox.layers, sandbox.t0_ns)
+        logs.part(scanned)
         lost = orphaned_edits(sandbox.layers, scanned)
         view = LayerView(scanned, requests, services.states(_units(requests)))
         meaning = explain(scanned.raw, view)
@@ -106,13 +108,15 @@ def _rehearse(
     chosen = plan(
         scanned.raw, scanned.found, {n.path: n.promotion for n in meaning.noise}, sandbox.layers, service_steps
     )
+    held = busy(chosen.steps)
+    chosen, left = leave_alone(chosen, scanned.raw, {*scanned.moved, *(conflict.path for conflict in held)})
     document = _document(request, meaning, results, exit_code)
-    document["limits"] = [*sandbox.limits, *traffic_limits, *_explained(exit_code, bytes(said))]
+    document["limits"] = [*sandbox.limits, *traffic_limits, *_explained(exit_code, bytes(said)), *_left(left)]
     document["started_at"] = _instant(started)
     document["duration_s"] = round(duration_s, 3)
     document["base"] = _instant(min(sandbox.t0_ns.values()) / 1e9)
-    moved = {path: what for path, what in scanned.moved.items() if _matters(path, meaning.noise)}
-    obstacles = [f"{os.fsdecode(c.path)}: {c.what}; it cannot be switched under it." for c in busy(chosen.steps)]
+    moved = {path: what for path, what in scanned.moved.items() if _matters(path, meaning.noise, left)}
+    obstacles = [f"{os.fsdecode(c.path)}: {c.what}; it cannot be switched." for c in held if c.path not in left]
     obstacles += [
         f"{os.fsdecode(path)} has other names, and was changed through one that is then gone." for path in lost
     ]
@@ -141,9 +145,11 @@ def _marked(meaning: Meaning, view: LayerView, address: bytes) -> list[str]:
 
 
 def _explained(exit_code: int, said: bytes) -> list[str]:
-    """Say what a view is like where a command seems to have failed for that (traps A2)."""
+    """Say what a view is like where a command seems to have failed for that (traps A2, A7)."""
     if exit_code and b"cross-device link" in said:
         return ["Renaming a directory of the host answers EXDEV in a rehearsal; a program that then copies works."]
+    if exit_code and (b"onnection refused" in said or b"ECONNREFUSED" in said):
+        return ["What runs on the host is not reached from a rehearsal: a server of this machine refuses connections."]
     return []
 
 
@@ -265,9 +271,18 @@ def _instant(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
-def _matters(path: bytes, noise: Sequence[Noise]) -> bool:
+def _matters(path: bytes, noise: Sequence[Noise], left: Collection[bytes]) -> bool:
     """Tell whether a moved path stands in the way: not when it is noise that keeps its live version."""
-    return all(n.path != path or n.promotion == "promote" for n in noise)
+    return path not in left and all(n.path != path or n.promotion in {PROMOTE, YIELD} for n in noise)
+
+
+def _left(left: Collection[bytes]) -> list[str]:
+    """Say which noise the host renewed itself."""
+    if not left:
+        return []
+    return [
+        f"Noise that the host renewed meanwhile keeps its live version: {os.fsdecode(min(left))} ({len(left)} in all)."
+    ]
 
 
 def _locks(noise: Sequence[Noise]) -> tuple[bytes, ...]:

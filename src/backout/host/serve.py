@@ -19,7 +19,6 @@ from typing import Any, BinaryIO, Callable
 from backout import __version__
 from backout.errors import (
     BackoutError,
-    ConflictError,
     FailedError,
     InterruptedError,
     NeedsPersonError,
@@ -27,6 +26,7 @@ from backout.errors import (
 )
 from backout.host import libc
 from backout.host.archive import Archive
+from backout.host.execute import Conflict
 from backout.host.gc import collect
 from backout.host.ledger import Ledger, make_state
 from backout.host.mend import is_lost, lost, mend
@@ -35,7 +35,7 @@ from backout.host.rehearse import Rehearsed, Request, rehearse
 from backout.host.services import carry_out, enforcers, states
 from backout.host.stage import state_folder
 from backout.host.takeback import Wish, redo_order, take_back
-from backout.host.transact import Order, Transactions
+from backout.host.transact import Order, Transactions, stop_at_conflicts
 from backout.host.trouble import UNTOUCHED, told
 from backout.model.check import AFTER, BEFORE, Check, CheckResult, check_from, turned_red
 from backout.model.ledger import REFUSED, Change, fold, unfinished
@@ -109,23 +109,23 @@ class Host:
     ) -> None:
         Archive(self.state, change).keep_output(rehearsed.output)
         plan_hash = Archive(self.state, change).keep(rehearsed.plan, rehearsed.scanned.raw.values(), document)
-        self._ledger.append(change, REFUSED, {**body, "plan": plan_hash})
+        moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
+        self._ledger.append(change, REFUSED, {**body, "plan": plan_hash, **({"moved": moved} if moved else {})})
 
-    def apply(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> None:
-        """Apply exactly what was rehearsed."""
+    def apply(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> int:
+        """Apply exactly what was rehearsed; gives how many caches the host keeps its own, newer version of."""
         rehearsed = self._rehearsed[change]
-        if rehearsed.moved:
-            named = "; ".join(f"{os.fsdecode(path)}: {what}" for path, what in list(rehearsed.moved.items())[:5])
-            raise ConflictError(f"The host moved on during the rehearsal: {named}.", next="Rehearse again.")
+        stop_at_conflicts([Conflict(path, what) for path, what in rehearsed.moved.items()])
         order = Order(change, rehearsed.plan, tuple(rehearsed.scanned.raw.values()), rehearsed.base_ns, rehearsed.locks)
         whole = _whole(document, rehearsed)
-        self._locked(lambda: self._apply(order, rehearsed.output, body, whole), until_settled=True)
+        left: int = self._locked(lambda: self._apply(order, rehearsed.output, body, whole), until_settled=True)
         self._rehearsed.pop(change)
+        return left
 
-    def _apply(self, order: Order, output: bytes, body: dict[str, Any], document: dict[str, Any]) -> None:
+    def _apply(self, order: Order, output: bytes, body: dict[str, Any], document: dict[str, Any]) -> int:
         with told("The change could not be applied", UNTOUCHED):  # before the apply: what fails after it is half-way
             Archive(self.state, order.change).keep_output(output)
-        self._transactions.apply(order, body, document)
+        return self._transactions.apply(order, body, document)
 
     def keep(self, change: str, body: dict[str, Any]) -> None:
         """Say that an applied change stays."""
@@ -143,10 +143,12 @@ class Host:
         )
         return told
 
-    def redo(self, change: str, new: str, body: dict[str, Any]) -> None:
-        """Apply a recorded change once more, as a change of its own."""
+    def redo(self, change: str, new: str, body: dict[str, Any]) -> int:
+        """Apply a recorded change once more, as a change of its own; gives what `apply` does."""
         order, document = redo_order(self._ledger, self._change(change), new)
-        self._locked(lambda: self._transactions.apply(order, {**body, "redoes": change}, document), until_settled=True)
+        body = {**body, "redoes": change}
+        left: int = self._locked(lambda: self._transactions.apply(order, body, document), until_settled=True)
+        return left
 
     def check(self, checks: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
         """Run checks live."""

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from backout.errors import UsageError
 from backout.host.archive import Archive
+from backout.host.busy import busy
 from backout.host.execute import Conflict, Executor
 from backout.host.layerview import content
 from backout.host.ledger import Ledger
 from backout.host.mounts import is_below, is_within
 from backout.host.plan import Plan, flat, undo_plan
 from backout.host.scan import is_whiteout
-from backout.host.transact import Order, Transactions, busy, is_noise, manifest, stop_at_conflicts, without_moved_noise
+from backout.host.transact import Order, Transactions, is_noise, manifest, stop_at_conflicts, without_moved_noise
 from backout.host.tree import Parents, below, state_of
 from backout.host.trouble import UNTOUCHED, told
 from backout.lens.textdiff import text_diff
@@ -79,6 +80,7 @@ def redo_order(ledger: Ledger, change: Change, new: str) -> tuple[Order, dict[st
     """Give the order that applies a recorded change once more; the live state is compared in full, by content."""
     if not (change.state in (REFUSED, UNDONE) or (change.state == KEPT and change.undone_by)):
         raise UsageError(f"Change {change.id} stands already.", next=f"backout back {change.id} takes it back.")
+    stop_at_conflicts([Conflict(os.fsencode(path), what) for path, what in change.body.get("moved", {}).items()])
     archive = Archive(ledger.state, change.id)
     document = {**archive.document(), "change": new}
     order = Order(new, archive.plan(change.body.get("plan")), tuple(archive.raw()), 0)

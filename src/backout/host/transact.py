@@ -15,12 +15,12 @@ from typing import Any, Callable, NamedTuple
 from backout.errors import BackoutError, ConflictError, FailedError, NeedsPersonError
 from backout.host import libc
 from backout.host.archive import Archive
-from backout.host.busy import writers
+from backout.host.busy import busy
 from backout.host.execute import Conflict, Executor, Manifest, set_times
 from backout.host.files import lock_holder
 from backout.host.inplace import alone, append_suffix, copy_durably
 from backout.host.ledger import Ledger
-from backout.host.plan import Plan, undo_plan
+from backout.host.plan import Plan, leave_alone, undo_plan
 from backout.host.scan import is_whiteout
 from backout.host.services import goes_first
 from backout.host.tree import Name, Parents, below, strip_overlay_xattrs
@@ -61,11 +61,13 @@ class Transactions:
         """Tell where every change stands, oldest first."""
         return fold(self._ledger.entries())
 
-    def apply(self, order: Order, body: dict[str, Any], document: dict[str, Any] | None = None) -> None:
+    def apply(self, order: Order, body: dict[str, Any], document: dict[str, Any] | None = None) -> int:
         """Switch everything, or nothing: ConflictError or the failure, with the host as it was.
 
-        Service steps follow after the files; one that fails is a FailedError that leaves the change applied.
+        Service steps follow after the files; one that fails is a FailedError that leaves the change applied. Gives how
+        many steps were left out, because the host had made anew itself what can be made again.
         """
+        steps = len(order.plan.steps)
         executor = Executor(order.barrier_ns, manifest(order.raw), is_noise)
         held = _hold(order.locks)
         try:
@@ -76,13 +78,14 @@ class Transactions:
             for descriptor in held:
                 os.close(descriptor)
         self._run_services(order.plan, first=False)
+        return steps - len(order.plan.steps)
 
     def _prepare(
         self, order: Order, executor: Executor, body: dict[str, Any], document: dict[str, Any] | None
     ) -> Order:
         """Do all that comes before the first switch; gives the order with its settled plan."""
         with told("The change could not be applied", UNTOUCHED):
-            stop_at_conflicts(executor.verify(order.plan.steps) + busy(order.plan.steps))
+            order = _unless_renewed(order, executor.verify(order.plan.steps) + busy(order.plan.steps))
             try:
                 order = order._replace(plan=settle(order.plan))
             except FileNotFoundError:  # it may have moved on since that look
@@ -329,22 +332,12 @@ def without_moved_noise(reverse: Plan, executor: Executor) -> tuple[Plan, list[C
     return reverse._replace(steps=left), [conflict for conflict in conflicts if conflict.path not in noise]
 
 
-def busy(steps: Sequence[Step]) -> list[Conflict]:
-    """Find the paths that live processes hold open for writing: these are not switched under them (traps C6)."""
-    inodes: dict[tuple[int, int], bytes] = {}
-    for step in steps:
-        if isinstance(step, (Switch, Write)) and step.expect is not None and step.expect.type == "file":
-            try:
-                status = os.lstat(step.path)
-            except OSError:
-                continue
-            inodes[status.st_dev, status.st_ino] = step.path
-    if not inodes:
-        return []
-    return [
-        Conflict(inodes[inode], f"process {pid} ({name}) has it open for writing")
-        for inode, pid, name in writers(inodes)
-    ]
+def _unless_renewed(order: Order, conflicts: Sequence[Conflict]) -> Order:
+    """Leave out what the host made anew itself and may; all other conflicts are raised."""
+    raw = {effect.path: effect for effect in order.raw}
+    plan, left = leave_alone(order.plan, raw, {conflict.path for conflict in conflicts})
+    stop_at_conflicts([conflict for conflict in conflicts if conflict.path not in left])
+    return order._replace(plan=plan)
 
 
 def settle(plan: Plan) -> Plan:

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from backout.model.effect import Noise, RawEffect, operation
 from backout.model.state import State
 
-PROMOTE, APPEND, NEVER = "promote", "append", "never"
-"""What the apply does with a noise path: switch it like any other, append our suffix, leave the live one (traps C6)."""
+PROMOTE, YIELD, APPEND, NEVER = "promote", "yield", "append", "never"
+"""What the apply does with a noise path: switch it like any other; do so unless the host has a newer one, which then
+stays; append our suffix; leave the live one (traps C6)."""
 
 _NOWHERE = "(?!)"
 _RAISES_RIGHTS = 0o6000

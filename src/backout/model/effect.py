@@ -57,7 +57,8 @@ class Effect(NamedTuple):
 class Noise(NamedTuple):
     """A path that a named rule folds away: counted, never hidden.
 
-    `promotion` says what the apply does with it: promote (like any path), append (only our suffix), never.
+    `promotion` says what the apply does with it: promote (like any path), yield (unless the host
+    has a newer one), append (only our suffix), never.
     """
 
     rule: str

@@ -33,7 +33,7 @@ def rule(path: str, before: State | None, after: State | None) -> str | None:
         ("/run/nginx/nginx.pid", None, A, "pid-files"),
         ("/var/log/wtmp", A, LONGER, "login-records"),
         ("/var/log/journal/0/system.journal", A, LONGER, "journald"),
-        ("/srv/shop/shop.db-wal", A, LONGER, "sqlite-sidecars"),
+        ("/srv/shop/shop.db-shm", A, LONGER, "sqlite-index"),
         ("/root/.bash_history", A, LONGER, "shell-history"),
         ("/var/log/dpkg.log", A, LONGER, "logs"),
         ("/srv/shop/logs/app.log", None, A, "logs"),
@@ -74,6 +74,8 @@ def test_a_rule_folds_away_what_it_names(path: str, before: State, after: State,
         ("/srv/shop/uv.lock", A, LONGER),
         ("/srv/shop/package-lock.json", A, LONGER),
         ("/srv/shop/my-journal", A, LONGER),
+        ("/srv/shop/shop.db-wal", A, None),
+        ("/srv/shop/shop.db-journal", A, LONGER),
         ("/srv/shop/cache/x", None, A),
         ("/etc/cron.d", DIR, DIR._replace(mode=0o777)),
         ("/etc/passwd", A, LONGER),
@@ -97,7 +99,7 @@ def test_a_name_with_a_newline_matches_like_any_other() -> None:
 def test_locks_sockets_and_journals_are_never_promoted_and_logs_only_appended() -> None:
     """Switching a file that a live process holds loses that process's writes (traps, C6)."""
     promotions = {rule.name: rule.promotion for rule in noise.rules()}
-    never = ["untouched", "mtime-only", "locks", "sockets", "journald", "login-records", "sqlite-sidecars", "pid-files"]
+    never = ["untouched", "mtime-only", "locks", "sockets", "journald", "login-records", "sqlite-index", "pid-files"]
     assert {promotions[name] for name in never} == {"never"}
     assert promotions["logs"] == promotions["growing-logs"] == "append"
 
@@ -107,7 +109,7 @@ def test_each_rule_says_why_in_one_sentence_and_has_a_name_of_its_own() -> None:
     document = json.loads((Path(noise.__file__).parent / "noise.json").read_text())
     assert all(entry["why"].endswith(".") and len(entry["why"]) > 20 for entry in document)
     assert len({entry["name"] for entry in document}) == len(document)
-    assert all(entry["promotion"] in {"promote", "append", "never"} for entry in document)
+    assert all(entry["promotion"] in {"promote", "yield", "append", "never"} for entry in document)
 
 
 def test_each_path_is_noise_or_not_and_never_both() -> None:
