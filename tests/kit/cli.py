@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,19 @@ class Backout:
             check=False,
             timeout=300,
         )
+
+    def meanwhile(self, act: Callable[[], object], command: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell command through it, do something on the host when that is done, and only then let it end."""
+        argv = self.argv(*words, "--interactive", "--", f"({command}); code=$?; echo inside; read answer; exit $code")
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            argv, cwd=self.folder, env=self.environ, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            said = list(itertools.takewhile(lambda line: line != "inside\n", process.stdout))
+            act()
+            rest, _ = process.communicate("\n", timeout=300)
+        return subprocess.CompletedProcess(argv, process.returncode, "".join(said) + rest, "")
 
     def json(self, *words: str, environ: Mapping[str, str] | None = None) -> tuple[dict[str, Any], int]:
         """Run it with --json; gives the one document on stdout, validated, and the exit code."""

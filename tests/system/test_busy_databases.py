@@ -18,7 +18,7 @@ from kit.busy import Again, again
 from kit.cli import Backout
 
 NO_NETWORK = ("--network", "none")
-UNRELATED = "echo workers = 4 > app.conf; mkdir new; echo 1 > new/f; sleep 0.2"
+UNRELATED = "echo workers = 4 > app.conf; mkdir new; echo 1 > new/f; sleep 0.1"
 OURS = 'sqlite3 app.db "insert into t values (-1)"'
 CLIENT = """
 def opened():

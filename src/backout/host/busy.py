@@ -99,8 +99,11 @@ def writers(inodes: Container[Inode]) -> Iterator[tuple[Inode, int, str]]:
 
 def _locked(inodes: Container[Inode]) -> Iterator[tuple[Inode, int, str]]:
     """Give the same for locks, which need no more than a descriptor for reading (proc_locks(5))."""
-    with open("/proc/locks", encoding="ascii") as file:
-        rows = [line.split() for line in file if "->" not in line]
+    try:
+        with open("/proc/locks", encoding="ascii") as file:
+            rows = [line.split() for line in file if "->" not in line]
+    except FileNotFoundError:
+        return  # a kernel without locks
     for _, kind, _, _, pid, place, *_ in rows:
         major, minor, inode = place.split(":")
         found = os.makedev(int(major, 16), int(minor, 16)), int(inode)
