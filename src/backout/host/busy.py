@@ -59,11 +59,17 @@ def _logs(step: Switch | Write) -> list[bytes]:
 
 def _holds_something(log: bytes) -> bool:
     """Tell whether a SQLite log is there and its first bytes are not zeros, as those of one that is done with are."""
+    return any(_beginning(log)[:4])
+
+
+def _beginning(path: bytes) -> bytes:
+    """Read what a file begins with; nothing where there is none. What is a FIFO must not wait."""
     try:
-        with open(log, "rb") as file:
-            return any(file.read(4))
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return False
+        return b""
+    with open(descriptor, "rb") as file:
+        return file.read(20) if st.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def _left(path: bytes, log: bytes) -> Conflict:
@@ -74,13 +80,7 @@ def _left(path: bytes, log: bytes) -> Conflict:
 
 def _named(path: bytes) -> Iterator[Conflict]:
     """Look into a file of a process id; give a conflict when that process lives."""
-    if not path.endswith(b".pid"):
-        return
-    try:
-        with open(path, "rb") as file:
-            pid = file.readline(20).strip()
-    except OSError:
-        return
+    pid = _beginning(path).partition(b"\n")[0].strip() if path.endswith(b".pid") else b""
     if pid.isdigit() and os.path.exists(b"/proc/" + pid):
         yield Conflict(path, f"process {pid.decode()} ({_name(pid.decode())}), which it names, still runs")
 
