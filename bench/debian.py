@@ -29,7 +29,7 @@ class _Debian:
         return ["chroot", root, *quietly, *words, *options, *_PACKAGES]
 
     def copy(self) -> None:
-        """Make a fresh copy, and have it on disk; never one where another was: ext4 is slow to give inodes out again."""
+        """Make a fresh copy under a name of its own, and have it on disk."""
         self.copied = self.place.path(f"debian-{next(self._numbers)}")
         self.place.must("cp", "-a", self.root, self.copied)
         self.place.must("sync")
