@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import json
@@ -15,11 +16,11 @@ from backout.errors import NeedsPersonError, UsageError
 from backout.host.files import make_private, write_durably
 from backout.host.folders import remove_tree
 from backout.host.plan import Plan, pack_plan, unpack_plan
+from backout.host.tree import GONE, Parents
 from backout.model import pieces
 from backout.model.effect import RawEffect
 from backout.model.state import unpack
 
-_CHUNK_BYTES = 1 << 20
 _GZIP = 31
 """The window's size and the header that zlib writes (zlib.h, deflateInit2)."""
 
@@ -58,11 +59,10 @@ class Archive:
         except UsageError:
             return b""
 
-    def save(self, name: bytes, path: bytes) -> str:
-        """Keep a copy of a live file beside the change; gives where."""
+    def save(self, name: bytes, content: bytes) -> str:
+        """Keep the content of a live file beside the change; gives where."""
         make_private(self.folder)
-        with open(path, "rb") as file:
-            write_durably(self.folder + b"/" + name, iter(lambda: file.read(_CHUNK_BYTES), b""))
+        write_durably(self.folder + b"/" + name, (content,))
         return os.fsdecode(self.folder + b"/" + name)
 
     def plan(self, expected_hash: str | None = None) -> Plan:
@@ -133,11 +133,24 @@ def drop_stages(folders: Iterable[bytes]) -> None:
     for folder in folders:
         remove_tree(folder)
         parent = os.path.dirname(folder)
-        while os.path.isdir(parent) and not os.listdir(parent) and os.path.basename(parent) != b"changes":
-            above = os.path.dirname(parent)
-            status = os.stat(above)
-            os.rmdir(parent)
-            os.utime(above, ns=(status.st_atime_ns, status.st_mtime_ns))
+        while os.path.basename(parent) != b"changes" and _removed(parent):
             if os.path.basename(parent).startswith((b".backout", b"stage")):
                 break
-            parent = above
+            parent = os.path.dirname(parent)
+
+
+def _removed(folder: bytes) -> bool:
+    """Remove a folder that is there and empty; the one above keeps its times."""
+    parents = Parents()
+    try:
+        name = parents.name(folder)
+        status = os.fstat(name.directory)
+        os.rmdir(name.name, dir_fd=name.directory)
+        os.utime(name.directory, ns=(status.st_atime_ns, status.st_mtime_ns))
+    except OSError as error:
+        if error.errno not in (*GONE, errno.ENOTEMPTY):
+            raise
+        return False
+    finally:
+        parents.close()
+    return True

@@ -7,7 +7,7 @@ import stat as st
 from collections.abc import Container, Iterator, Sequence
 
 from backout.host.execute import Conflict
-from backout.host.tree import below
+from backout.host.tree import Parents, below
 from backout.model.step import Step, Switch, Write
 
 Inode = tuple[int, int]
@@ -41,10 +41,15 @@ def _files(step: Switch | Write) -> Iterator[tuple[bytes, os.stat_result]]:
     if step.expect is None:
         return
     if step.expect.type == "file":
+        parents = Parents()
         try:
-            yield step.path, os.lstat(step.path)
+            status = parents.name(step.path).lstat()
         except OSError:
-            return  # it moved on, which the verification says
+            status = None  # it moved on, which the verification says
+        finally:
+            parents.close()
+        if status is not None:
+            yield step.path, status
     elif step.expect.type == "dir" and isinstance(step, Switch) and os.path.isdir(step.path):
         for path, name in below(step.path):
             status = name.lstat()

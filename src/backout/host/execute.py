@@ -17,13 +17,13 @@ from typing import Any, NamedTuple, Optional
 from backout.errors import ConflictError
 from backout.host import libc
 from backout.host.inplace import alone, begins, copy_durably, set_metadata, write_in_place
-from backout.host.tree import Name, Parents, below, state_of
+from backout.host.tree import GONE, Name, Parents, below, file_type, held, state_of
 from backout.model.state import State
 from backout.model.step import Meta, Service, Step, Switch, Write
 
 Manifest = Mapping[bytes, Optional[State]]
+_REPLACED = "it was replaced after the crash"
 _NO_FOLDER = "the folder it lies in is gone or was replaced by a link"
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 FOUND = b".found-by-recovery"
 """Ends the name of what a recovery found where it wrote, and could not tell whose it was."""
 
@@ -90,7 +90,7 @@ class Executor:
         try:
             name = self._live.name(step.path)
         except OSError as error:
-            if error.errno not in _GONE:
+            if error.errno not in GONE:
                 raise
             return _NO_FOLDER
         status = name.lstat()
@@ -103,7 +103,7 @@ class Executor:
         unchanged = (
             status.st_ctime_ns < self._barrier_ns and isinstance(step, Switch) and status.st_ino == step.expect_inode
         )
-        if not unchanged and not _same(state_of(name, status), step.expect):
+        if not unchanged and not _same(state_of(name), step.expect):
             return "it was changed"
         if whole and st.S_ISDIR(status.st_mode):
             return self._difference_below(step.path)
@@ -129,7 +129,7 @@ class Executor:
         return f"{os.fsdecode(gone[0])} is gone" if gone else None
 
     def _is_changed(self, name: Name, status: os.stat_result, foreseen: State) -> bool:
-        return status.st_ctime_ns >= self._barrier_ns and not _same(state_of(name, status), foreseen)
+        return status.st_ctime_ns >= self._barrier_ns and not _same(state_of(name), foreseen)
 
     def _below(self, root: bytes) -> list[bytes]:
         """List the manifest's paths below a directory: a range of the sorted paths ("0" follows "/")."""
@@ -149,7 +149,7 @@ class Executor:
             elif isinstance(step, Write):
                 self._write(step)
             elif isinstance(step, Meta):
-                set_metadata(self._at(step.path), step.want)
+                self._set(step, self._at(step.path))
         except ConflictError:
             self.begun.pop()
             raise
@@ -159,7 +159,7 @@ class Executor:
         try:
             return self._live.name(path)
         except OSError as error:
-            if error.errno not in _GONE:
+            if error.errno not in GONE:
                 raise
             raise _conflict(path, _NO_FOLDER) from None
 
@@ -172,9 +172,30 @@ class Executor:
                 raise _conflict(step.path, "it is gone") from None
             if not self._is_as_seen(step.path, os.fstat(descriptor)):
                 raise _conflict(step.path, "it was changed at the moment of the write")
-            write_in_place(name, descriptor, self._staged.name(step.after_copy), step.want)
+            write_in_place(descriptor, self._staged.name(step.after_copy), step.want)
             status = os.fstat(descriptor)
             self._written[status.st_ino] = seen(status)
+
+    def _set(self, step: Meta, name: Name) -> None:
+        """Set a step's metadata on what was looked at, and on nothing that took its name since (traps C9)."""
+        try:
+            with held(name) as descriptor:
+                if not self._may_be(step, os.fstat(descriptor)):
+                    raise _conflict(step.path, "it was replaced")
+                set_metadata(descriptor, step.want)
+        except FileNotFoundError:
+            raise _conflict(step.path, "it is gone") from None
+
+    def _may_be(self, step: Meta | Write, status: os.stat_result) -> bool:
+        """Tell whether an inode can be the one that a step is for: the one that was verified.
+
+        A recovery has verified none, and no plan names it: then one of the same type, and of either side's owner.
+        """
+        if step.path in self._seen:
+            verified = self._seen[step.path]
+            return verified is not None and verified.inode == status.st_ino
+        owners = ((step.expect.uid, step.want.uid), (step.expect.gid, step.want.gid))
+        return file_type(status) == step.expect.type and status.st_uid in owners[0] and status.st_gid in owners[1]
 
     def _switch(self, step: Switch) -> None:
         live, staged = self._at(step.path), self._staged.name(step.staged)
@@ -216,6 +237,8 @@ class Executor:
         """
         try:
             return self._revert(step)
+        except ConflictError:
+            return None if isinstance(step, Service) else Conflict(step.path, _REPLACED)
         except OSError as error:
             return None if isinstance(step, Service) else Conflict(step.path, error.strerror or str(error))
 
@@ -225,7 +248,7 @@ class Executor:
         if isinstance(step, Write):
             self._revert_write(step)
         elif isinstance(step, Meta):
-            set_metadata(self._live.name(step.path), step.expect)
+            self._set(step._replace(expect=step.want, want=step.expect), self._live.name(step.path))
         return None
 
     def _revert_write(self, step: Write) -> None:
@@ -238,10 +261,12 @@ class Executor:
         if self._staged.name(step.before_copy).lstat() is None:
             return
         with alone(live) as descriptor:
+            if not self._may_be(step, os.fstat(descriptor)):
+                raise _conflict(step.path, _REPLACED)
             if not any(begins(descriptor, self._staged.name(copy)) for copy in (step.before_copy, step.after_copy)):
                 copy_durably(descriptor, self._staged.name(step.before_copy + FOUND))
                 self.saved.append(step.before_copy + FOUND)
-            write_in_place(live, descriptor, self._staged.name(step.before_copy), step.expect)
+            write_in_place(descriptor, self._staged.name(step.before_copy), step.expect)
 
     def _revert_switch(self, step: Switch) -> Conflict | None:
         live, staged = self._live.name(step.path), self._staged.name(step.staged)
@@ -250,7 +275,7 @@ class Executor:
             if here is not None and there is None and here.st_ino == step.want_inode:
                 _rename(live, staged)
                 return None
-            return None if there is not None else Conflict(step.path, "it was replaced after the crash")
+            return None if there is not None else Conflict(step.path, _REPLACED)
         if step.want is None:
             if here is None and there is not None:
                 _rename(staged, live)
@@ -260,7 +285,7 @@ class Executor:
             _exchange(live, staged)
             return None
         untouched = there is not None and there.st_ino == step.want_inode
-        return None if untouched else Conflict(step.path, "it was replaced after the crash")
+        return None if untouched else Conflict(step.path, _REPLACED)
 
 
 def _same(state: State | None, expect: State) -> bool:
@@ -324,7 +349,7 @@ def set_times(times: Iterable[tuple[bytes, int]]) -> None:
                 if status is not None:
                     os.utime(name.name, ns=(status.st_atime_ns, mtime_ns), dir_fd=name.directory, follow_symlinks=False)
             except OSError as error:
-                if error.errno not in (*_GONE, errno.EPERM):
+                if error.errno not in (*GONE, errno.EPERM):
                     raise
     finally:
         parents.close()

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from backout.host.files import make_private
 from backout.host.mounts import Mount, holding
 from backout.host.stage import Layer, change_folder
+from backout.host.tree import GONE, Name, Parents, held, open_path, reached
 from backout.host.view import OVERLAY, Piece
 
 FROZEN_WORK, CHECK_UPPER, CHECK_WORK = b"/frozen-work", b"/check-upper", b"/check-work"
@@ -85,18 +86,23 @@ class Folders:
 
     def _make_hidden(self, folder: bytes, point: bytes) -> None:
         """Make a stage at a mount's root, giving that root its times back."""
-        status = os.stat(point)
-        for path in _ways(point, folder):
-            try:
-                os.mkdir(path, 0o700)
-            except FileExistsError:
-                _must_be_ours(path, self._uid)
-                continue
-            self._made.append(path)
-            if os.path.dirname(path) == point:
-                spread(path)
-                self._roots.append((point, status.st_atime_ns, status.st_mtime_ns))
-                _restore_times(point, status.st_atime_ns, status.st_mtime_ns)
+        parents = Parents()
+        try:
+            for path in _ways(point, folder):
+                name = parents.name(path)
+                status = os.fstat(name.directory)
+                try:
+                    os.mkdir(name.name, 0o700, dir_fd=name.directory)
+                except FileExistsError:
+                    _must_be_ours(name, self._uid)
+                    continue
+                self._made.append(path)
+                if os.path.dirname(path) == point:
+                    spread(path)
+                    self._roots.append((point, status.st_atime_ns, status.st_mtime_ns))
+                    _restore_times(point, status.st_atime_ns, status.st_mtime_ns)
+        finally:
+            parents.close()
 
     def _layer(self, layer: Layer) -> Layer:
         for path in (layer.upper, layer.work):
@@ -152,7 +158,7 @@ def spread(stage: bytes) -> None:
     For minutes after an inode was freed ext4 passes over it, one by one (fs/ext4/ialloc.c, recently_deleted): what a
     second rehearsal creates where the first one's layer was removed takes several times as long.
     """
-    descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = open_path(stage)
     try:
         flags = bytearray(8)
         fcntl.ioctl(descriptor, _GET_FLAGS, flags)
@@ -167,7 +173,7 @@ def spread(stage: bytes) -> None:
 
 def hold(folder: bytes) -> None:
     """Show, for the life of this process, that a change's folder is in use: gc leaves it alone."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = open_path(folder)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
@@ -180,21 +186,34 @@ def _ways(point: bytes, folder: bytes) -> list[bytes]:
     return found[::-1]
 
 
-def _must_be_ours(path: bytes, uid: int) -> None:
+def _must_be_ours(name: Name, uid: int) -> None:
     """A stage that somebody else made is none: they could watch, or lead us elsewhere."""
-    status = os.lstat(path)
-    if status.st_uid != uid or not st.S_ISDIR(status.st_mode) or status.st_mode & 0o077:
-        raise PermissionError(errno.EPERM, "not a private folder of our own", path)
+    status = name.lstat()
+    if status is None or status.st_uid != uid or not st.S_ISDIR(status.st_mode) or status.st_mode & 0o077:
+        raise PermissionError(errno.EPERM, "not a private folder of our own", name.name)
 
 
 def _restore_times(point: bytes, accessed: int, modified: int) -> None:
     with contextlib.suppress(OSError):
-        os.utime(point, ns=(accessed, modified))
+        descriptor = open_path(point)
+        try:
+            os.utime(descriptor, ns=(accessed, modified))
+        finally:
+            os.close(descriptor)
 
 
 def copy_appearance(source: bytes, target: bytes) -> None:
     """Give a layer's root the mode, owner, ACL, labels and times of the directory beneath it (traps A5)."""
-    status = os.stat(source)
+    parents = Parents()
+    try:
+        with held(parents.name(source)) as descriptor:
+            _copy_appearance(descriptor, target)
+    finally:
+        parents.close()
+
+
+def _copy_appearance(descriptor: int, target: bytes) -> None:
+    status, source = os.fstat(descriptor), reached(descriptor)
     if os.geteuid() == 0:
         os.chown(target, status.st_uid, status.st_gid)
     else:
@@ -222,9 +241,25 @@ def _xattrs(path: bytes) -> Iterator[bytes]:
 
 
 def remove_tree(path: bytes) -> None:
-    """Remove a folder with all beneath; what is not there is fine. Without root, closed folders are opened first."""
-    if not os.path.lexists(path):
+    """Remove a folder with all beneath; what is not there is fine. Without root, closed folders are opened first.
+
+    No link on the way is followed: where one is, nothing of ours is.
+    """
+    parents = Parents()
+    try:
+        name = parents.name(path)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
         return
+    try:
+        if name.lstat() is not None:
+            _remove_tree(name.path)
+    finally:
+        parents.close()
+
+
+def _remove_tree(path: bytes) -> None:
     if os.geteuid() != 0 and not os.path.islink(path):
         os.chmod(path, 0o700)
         for folder, names, _ in os.walk(path):

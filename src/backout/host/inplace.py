@@ -13,30 +13,30 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from backout.host.tree import Name, xattrs
+from backout.host.tree import Name, open_file, reached, xattrs
 from backout.model.state import State
 
 _CHUNK = 1 << 20
 _LEASE_TRIES, _LEASE_PAUSE_S = 20, 0.001
 
 
-def set_metadata(name: Name, want: State) -> None:
-    """Set owner, mode and extended attributes, in the order that loses none of them (traps C7).
+def set_metadata(descriptor: int, want: State) -> None:
+    """Set owner, mode and extended attributes of what is held, in the order that loses none of them (traps C7).
 
     Times are left alone.
     """
-    status = name.lstat()
-    kept = status is not None and (status.st_uid, status.st_gid) == (want.uid, want.gid)
+    status, path = os.fstat(descriptor), reached(descriptor)
+    kept = (status.st_uid, status.st_gid) == (want.uid, want.gid)
     if not kept:  # without root, asking for what is there already may be forbidden, too
-        os.chown(name.name, want.uid, want.gid, dir_fd=name.directory, follow_symlinks=False)
-    if want.type != "symlink" and not (kept and status is not None and st.S_IMODE(status.st_mode) == want.mode):
-        os.chmod(name.path, want.mode)
-    wanted, found = dict(want.xattrs), dict(xattrs(name))
+        os.chown(path, want.uid, want.gid)
+    if not st.S_ISLNK(status.st_mode) and not (kept and st.S_IMODE(status.st_mode) == want.mode):
+        os.chmod(path, want.mode)
+    wanted, found = dict(want.xattrs), dict(xattrs(path))
     for key in found.keys() - wanted.keys():
-        os.removexattr(name.path, key, follow_symlinks=False)
+        os.removexattr(path, key)
     for key, value in sorted(wanted.items(), key=lambda item: (item[0] == b"security.capability", item[0])):
         if found.get(key) != value:
-            os.setxattr(name.path, key, value, follow_symlinks=False)
+            os.setxattr(path, key, value)
 
 
 @contextlib.contextmanager
@@ -46,7 +46,7 @@ def alone(name: Name) -> Iterator[int]:
     So nobody's edit comes between a look at it and the write. Where somebody else holds it open, as a program does that
     runs from it, or the file system has no leases, it is open all the same.
     """
-    descriptor = os.open(name.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+    descriptor = open_file(name, os.O_RDWR)
     try:
         _lease(descriptor)
         yield descriptor
@@ -67,12 +67,12 @@ def _lease(descriptor: int) -> None:
             return
 
 
-def write_in_place(name: Name, writing: int, source: Name, want: State) -> None:
+def write_in_place(writing: int, source: Name, want: State) -> None:
     """Make an open file's content that of `source`, and its metadata and time as wanted; durable when it returns."""
-    reading = os.open(source.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source.directory)
+    reading = open_file(source)
     try:
         _pour(reading, writing)
-        set_metadata(name, want)
+        set_metadata(writing, want)
         os.utime(writing, ns=(want.mtime_ns, want.mtime_ns))
         os.fsync(writing)
     finally:
@@ -98,7 +98,7 @@ def begins(reading: int, whole: Name) -> bool:
     """
     if whole.lstat() is None:
         return False
-    other = os.open(whole.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=whole.directory)
+    other = open_file(whole)
     os.lseek(reading, 0, os.SEEK_SET)
     with open(other, "rb", buffering=0) as against:
         part = os.read(reading, _CHUNK)
@@ -135,18 +135,20 @@ def _data_from(descriptor: int, offset: int) -> int | None:
 def append_suffix(path: Name, source: Name, before: State) -> bool:
     """Append to a growing log what `source` holds beyond its state before; False when `source` did not grow from that.
 
-    What the log itself gained meanwhile stays: only our suffix is added, with O_APPEND (traps C6).
+    What the log itself gained meanwhile stays: only our suffix is added, with O_APPEND (traps C6). Not to a file of
+    another owner: where its folder is somebody's own, another file may have been given its name.
     """
-    reading = os.open(source.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source.directory)
-    with open(reading, "rb", buffering=0) as file:
+    with open(open_file(source), "rb", buffering=0) as file:
         begins = hashlib.sha256(_exactly(file, before.size)).hexdigest() == before.sha256
         suffix = file.readall()
     if not begins or not suffix or path.lstat() is None:
         return False
-    writing = os.open(path.name, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=path.directory)
-    with open(writing, "ab", buffering=0) as file:
-        file.write(suffix)
-    return True
+    with open(open_file(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        is_ours = (status.st_uid, status.st_gid) == (before.uid, before.gid)
+        if is_ours:
+            file.write(suffix)
+    return is_ours
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:

@@ -7,7 +7,7 @@ import stat as st
 from collections.abc import Mapping
 
 from backout.host.scan import Scan, is_whiteout
-from backout.host.tree import Name, Parents, names, open_path
+from backout.host.tree import Parents, names, open_file, open_path
 from backout.model.service import ServiceRequest, ServiceState
 
 
@@ -84,16 +84,12 @@ def content(path: bytes) -> bytes | None:
         status = name.lstat()
         if status is None or not st.S_ISREG(status.st_mode) or is_whiteout(name, status):
             return None
-        return _read(name)
+        with open(open_file(name), "rb") as file:
+            return file.read()
     except OSError:
         return None
     finally:
         parents.close()
-
-
-def _read(name: Name) -> bytes:
-    with open(os.open(name.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory), "rb") as file:
-        return file.read()
 
 
 def _names(path: bytes) -> list[bytes]:

@@ -154,7 +154,7 @@ class _Reader:
         path, upper_path = frame.path + b"/" + name, frame.upper_path + b"/" + name
         merged = self._is_merged(frame, upper, status, live_status)
         root = frame.root or (None if merged else path)
-        before = None if live is None or live_status is None else state_of(live, live_status)
+        before = None if live is None or live_status is None else state_of(live)
         found = Found(
             path, upper_path, root or path, merged=merged, upper_inode=status.st_ino, upper_links=status.st_nlink
         )
@@ -162,7 +162,7 @@ class _Reader:
             found = found._replace(origin=origin_handle(upper))
         if live is not None and live_status is not None:
             found = self._base(found, upper, live, live_status)
-        after = state_of(upper, status)
+        after = state_of(upper)
         if found.root == path or before is not None or _has_other_names(status):
             self._result.found[path] = found._replace(mtimes=_mtimes(before, after)) if merged else found
         self._result.raw[path] = RawEffect(path, before, after)
@@ -197,7 +197,7 @@ class _Reader:
             return
         path = frame.path + b"/" + name
         self._compare_with_base(path, status)
-        self._result.raw[path] = RawEffect(path, state_of(live, status), None)
+        self._result.raw[path] = RawEffect(path, state_of(live), None)
         self._result.found[path] = Found(
             path, None, root or path, inode=status.st_ino, links=status.st_nlink, handle=_handle(live, status)
         )

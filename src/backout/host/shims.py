@@ -21,6 +21,7 @@ from typing import Any, Callable, NamedTuple
 
 from backout.host import services
 from backout.host.stage import Layer, layer_of
+from backout.host.tree import is_directory
 from backout.model.service import LIVE_ACTIONS, ServiceRequest
 
 _SYSTEMD = (b"systemctl",)
@@ -252,9 +253,15 @@ def _like(source: bytes, target: bytes) -> None:
 
 
 def _upper(layers: Sequence[Layer], path: bytes) -> bytes | None:
-    """Name where a path's changes lie; None when its mount has no layer."""
+    """Name where a path's changes lie; None when its mount has no layer, or the command left no folder on the way.
+
+    A link that it left there may lead out of the layer, to the host itself.
+    """
     layer = layer_of(path, layers)
-    return None if layer is None else layer.upper + path[len(layer.point.rstrip(b"/")) :]
+    if layer is None:
+        return None
+    upper = layer.upper + path[len(layer.point.rstrip(b"/")) :]
+    return upper if is_directory(os.path.dirname(upper)) else None
 
 
 def _folders_below(layer: bytes) -> list[bytes]:

@@ -41,14 +41,17 @@ def layer_of(path: bytes, layers: Iterable[Layer]) -> Layer | None:
 
 
 def state_folder(environ: Mapping[str, str], uid: int) -> bytes:
-    """Name the folder of the ledger: /var/lib/backout as root, else $XDG_STATE_HOME/backout (design, section 6)."""
+    """Name the folder of the ledger: /var/lib/backout as root, else $XDG_STATE_HOME/backout (design, section 6).
+
+    By its true path: what lies in it is reached later through no link.
+    """
     chosen = environ.get("BACKOUT_STATE")
     if chosen:
-        return os.fsencode(os.path.abspath(chosen))
+        return os.fsencode(os.path.realpath(chosen))
     if uid == 0:
-        return b"/var/lib/backout"
+        return os.path.realpath(b"/var/lib/backout")
     base = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/"), ".local/state")
-    return os.fsencode(os.path.join(base, "backout"))
+    return os.fsencode(os.path.realpath(os.path.join(base, "backout")))
 
 
 def change_folder(point: bytes, state: bytes, *, holds_state: bool, change: str, uid: int = 0) -> bytes:

@@ -16,7 +16,7 @@ from backout.host.mounts import is_below, is_within
 from backout.host.plan import Plan, flat, undo_plan
 from backout.host.scan import is_whiteout
 from backout.host.transact import Order, Transactions, is_noise, manifest, stop_at_conflicts, without_moved_noise
-from backout.host.tree import Parents, below, state_of
+from backout.host.tree import Parents, below, is_directory, state_of
 from backout.host.trouble import UNTOUCHED, told
 from backout.lens.textdiff import text_diff
 from backout.model.effect import RawEffect
@@ -131,12 +131,9 @@ def _saved(reverse: Plan, edited: list[str]) -> list[str]:
 
 
 def _copies(archive: Archive, conflicts: list[Conflict]) -> list[str]:
-    """Save the edited files as they are now; what is no file stays where it is."""
-    copies = []
-    for number, conflict in enumerate(conflicts):
-        if os.path.isfile(conflict.path) and not os.path.islink(conflict.path):
-            copies.append(archive.save(b"edit-%d" % number, conflict.path))
-    return copies
+    """Save the edited files as they are now; what is no file, or may not be read, stays where it is."""
+    edits = [(number, content(conflict.path)) for number, conflict in enumerate(conflicts)]
+    return [archive.save(b"edit-%d" % number, edit) for number, edit in edits if edit is not None]
 
 
 def _as_found(raw: list[RawEffect], conflicts: list[Conflict]) -> tuple[RawEffect, ...]:
@@ -144,7 +141,7 @@ def _as_found(raw: list[RawEffect], conflicts: list[Conflict]) -> tuple[RawEffec
     edited = {conflict.path for conflict in conflicts}
     found = [r for r in raw if not any(is_within(r.path, path) for path in edited)]
     for path in edited:
-        if os.path.isdir(path) and not os.path.islink(path):
+        if is_directory(path):
             found += [RawEffect(at, state_of(name), None) for at, name in below(path)]
     return tuple(found)
 
@@ -156,7 +153,7 @@ def _without(plan: Plan, conflicts: list[Conflict], raw: list[RawEffect]) -> tup
     """
     edited = {conflict.path for conflict in conflicts}
     apart = [s for s in plan.steps if isinstance(s, Switch) and s.path in edited and s.want is None and _is_folder(s)]
-    apart = [step for step in apart if os.path.isdir(step.path) and not os.path.islink(step.path)]
+    apart = [step for step in apart if is_directory(step.path)]
     left = [s for s in plan.steps if isinstance(s, Service) or s.path not in edited]
     folder = plan.folders[0] if plan.folders else b""
     stays = [conflict for conflict in conflicts if conflict.path not in {step.path for step in apart}]
@@ -222,10 +219,10 @@ def _observed(step: Any, parents: Parents) -> Step | None:
     name = parents.name(step.path)
     status = name.lstat()
     if not isinstance(step, Switch):
-        return None if status is None else step._replace(expect=state_of(name, status))
+        return None if status is None else step._replace(expect=state_of(name))
     if status is None:
         return None if step.want is None else step._replace(expect=None, expect_inode=None)
-    return step._replace(expect=state_of(name, status), expect_inode=status.st_ino)
+    return step._replace(expect=state_of(name), expect_inode=status.st_ino)
 
 
 def _diff(conflict: Conflict, plan: Plan) -> str:

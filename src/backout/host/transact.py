@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat as st
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Callable, NamedTuple
 
@@ -23,7 +22,7 @@ from backout.host.ledger import Ledger
 from backout.host.plan import Plan, leave_alone, undo_plan
 from backout.host.scan import is_whiteout
 from backout.host.services import goes_first
-from backout.host.tree import Name, Parents, below, strip_overlay_xattrs
+from backout.host.tree import Name, Parents, below, open_file, open_path, strip_overlay_xattrs
 from backout.host.trouble import AS_BEFORE, HALF_WAY, RECOVER, UNTOUCHED, cause, told
 from backout.lens.noise import rule_for
 from backout.model.effect import RawEffect
@@ -349,7 +348,7 @@ def settle(plan: Plan) -> Plan:
     relinked: dict[bytes, int] = {}
     try:
         for folder in plan.folders:
-            os.makedirs(folder + b"/displaced", mode=0o700, exist_ok=True)
+            os.close(open_path(folder + b"/displaced", make=True))
         for relink in plan.relinks:
             relinked[relink.staged] = _relink(parents.name(relink.staged), live.name(relink.source))
         for step in plan.steps:
@@ -408,14 +407,14 @@ def _append_logs(plan: Plan) -> None:
 def _hold(locks: Sequence[bytes]) -> list[int]:
     """Take the package managers' locks for the time of the switch; ConflictError names who holds one."""
     held: list[int] = []
+    parents = Parents()
     for path in locks:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            held.append(open_file(parents.name(path), os.O_RDWR))
         except OSError:
             continue
-        held.append(descriptor)
-        if st.S_ISREG(os.fstat(descriptor).st_mode):
-            _lock(descriptor, path, held)
+        _lock(held[-1], path, held)
+    parents.close()
     return held
 
 
@@ -435,9 +434,10 @@ def _barrier(folders: Sequence[bytes]) -> None:
     """Make all that was written to the stages' file systems durable."""
     done = set()
     for folder in folders:
-        if not os.path.isdir(folder):
+        try:
+            descriptor = open_path(folder)
+        except FileNotFoundError:
             continue  # a stage on a tmpfs ends with the boot, and so does what it would be exchanged with
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             device = os.fstat(descriptor).st_dev
             if device not in done:

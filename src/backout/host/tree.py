@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -17,6 +18,8 @@ _OVERLAY_XATTRS = (b"trusted.overlay.",) if os.geteuid() == 0 else (b"trusted.ov
 """With root, overlayfs keeps to the first: what is under the other is the host's own (overlayfs.rst, "userxattr")."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What the kernel says of a folder that is not there, or was replaced by a file or a link."""
 _TYPES: tuple[tuple[Callable[[int], bool], str], ...] = (
     (st.S_ISREG, "file"),
     (st.S_ISDIR, "dir"),
@@ -47,16 +50,51 @@ class Name(NamedTuple):
             return None
 
 
+@contextlib.contextmanager
+def held(name: Name) -> Iterator[int]:
+    """Hold what is at a name, a link itself too, without opening it (open(2), O_PATH): whoever swaps it swaps a name.
+
+    What is done at `reached` is done to what is held.
+    """
+    descriptor = os.open(name.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def reached(descriptor: int) -> bytes:
+    """Give a path to what is held, for the calls that refuse a descriptor of that kind; a held link is not followed."""
+    return b"/proc/self/fd/%d" % descriptor
+
+
+def open_file(name: Name, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file and nothing else: no link is followed, and no pipe put in its place is waited for."""
+    with held(name) as descriptor:
+        if not st.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ESTALE, "it is no file, or none any more", name.name)
+        return os.open(reached(descriptor), flags | os.O_CLOEXEC)
+
+
 def open_directory(name: Name) -> int:
     """Open a directory for reading; never through a symlink. OSError when it is not one."""
     return os.open(name.name, _DIRECTORY, dir_fd=name.directory)
 
 
-def open_path(path: bytes) -> int:
-    """Open a directory by absolute path, component by component, none of them a symlink (traps C9, PATH_MAX)."""
+def open_path(path: bytes, *, make: bool = False) -> int:
+    """Open a directory by absolute path, component by component, none of them a symlink (traps C9, PATH_MAX).
+
+    Nor one of them `..`: no path of ours climbs. With `make`, those that are missing are made, for us alone.
+    """
+    parts = path.split(b"/")
+    if b".." in parts:
+        raise OSError(errno.EINVAL, "a path that climbs", path)
     descriptor = os.open(b"/", _DIRECTORY)
     try:
-        for part in path.split(b"/"):
+        for part in parts:
+            if part and make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, 0o700, dir_fd=descriptor)
             if part:
                 deeper = os.open(part, _DIRECTORY, dir_fd=descriptor)
                 os.close(descriptor)
@@ -101,9 +139,20 @@ def file_type(status: os.stat_result) -> str:
     return next(word for test, word in _TYPES if test(status.st_mode))
 
 
-def xattrs(name: Name) -> tuple[tuple[bytes, bytes], ...]:
-    """Read all extended attributes but overlayfs' own, sorted by name."""
-    found = [(key, value) for key, value in all_xattrs(name) if not key.startswith(_OVERLAY_XATTRS)]
+def is_directory(path: bytes) -> bool:
+    """Tell whether a directory is at an absolute path, no link on the way followed."""
+    try:
+        os.close(open_path(path))
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+        return False
+    return True
+
+
+def xattrs(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Read all extended attributes but overlayfs' own of what is `reached` at a path, sorted by name."""
+    found = [(key, value) for key, value in _all_xattrs(path) if not key.startswith(_OVERLAY_XATTRS)]
     return tuple(sorted(found))
 
 
@@ -118,30 +167,31 @@ def overlay_xattr(name: Name, key: bytes) -> bytes | None:
     return None
 
 
-def all_xattrs(name: Name) -> Iterator[tuple[bytes, bytes]]:
+def _all_xattrs(path: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Read every extended attribute; nothing on a file system without them."""
     try:
-        keys = os.listxattr(name.path, follow_symlinks=False)
+        keys = os.listxattr(path)
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.EPERM):
             return
         raise
     for key in keys:
-        yield os.fsencode(key), os.getxattr(name.path, key, follow_symlinks=False)
+        yield os.fsencode(key), os.getxattr(path, key)
 
 
 def strip_overlay_xattrs(name: Name) -> None:
     """Remove overlayfs' own attributes, so that none leaks onto the host (traps B3)."""
-    for key, _ in list(all_xattrs(name)):
-        if key.startswith(_OVERLAY_XATTRS):
-            os.removexattr(name.path, key, follow_symlinks=False)
+    with held(name) as descriptor:
+        path = reached(descriptor)
+        for key, _ in list(_all_xattrs(path)):
+            if key.startswith(_OVERLAY_XATTRS):
+                os.removexattr(path, key)
 
 
-def sha256_of(name: Name) -> str:
+def _sha256_of(path: bytes) -> str:
     """Hash a regular file's content."""
     digest = hashlib.sha256()
-    descriptor = os.open(name.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
-    with open(descriptor, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         chunk = file.read(_CHUNK)
         while chunk:
             digest.update(chunk)
@@ -149,11 +199,17 @@ def sha256_of(name: Name) -> str:
     return digest.hexdigest()
 
 
-def state_of(name: Name, status: os.stat_result | None = None) -> State | None:
-    """Read the whole state of a path; None when nothing is there. Unreadable content is an OSError."""
-    status = status or name.lstat()
-    if status is None:
+def state_of(name: Name) -> State | None:
+    """Read the whole state of a path, of one inode; None when nothing is there. Unreadable content is an OSError."""
+    try:
+        with held(name) as descriptor:
+            return _state_of(descriptor)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _state_of(descriptor: int) -> State:
+    status, path = os.fstat(descriptor), reached(descriptor)
     kind = file_type(status)
     device = kind in ("char", "block")
     return State(
@@ -162,10 +218,10 @@ def state_of(name: Name, status: os.stat_result | None = None) -> State | None:
         uid=status.st_uid,
         gid=status.st_gid,
         size=status.st_size if kind == "file" else 0,
-        sha256=sha256_of(name) if kind == "file" else None,
-        target=os.readlink(name.name, dir_fd=name.directory) if kind == "symlink" else None,
+        sha256=_sha256_of(path) if kind == "file" else None,
+        target=os.readlink(b"", dir_fd=descriptor) if kind == "symlink" else None,
         rdev=(os.major(status.st_rdev), os.minor(status.st_rdev)) if device else None,
-        xattrs=xattrs(name),
+        xattrs=xattrs(path),
         mtime_ns=status.st_mtime_ns,
     )
 
