@@ -15,7 +15,9 @@ from backout.model.step import Meta, Service, Step, Switch, Write
 
 NAMES = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name)
 """Names as Linux allows them, UTF-8 or not."""
-PATHS = NAMES.map(lambda name: b"/" + name)
+PATHS = st.lists(NAMES.filter(lambda name: b"/" not in name and name not in (b".", b"..")), min_size=1, max_size=3).map(
+    lambda names: b"".join(b"/" + name for name in names)
+)
 MODES = st.integers(0, 0o7777)
 IDS = st.integers(0, 2**32 - 2)
 TIMES_NS = st.integers(0, 2**63 - 1)

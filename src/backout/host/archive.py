@@ -6,8 +6,8 @@ import contextlib
 import errno
 import gzip
 import hashlib
-import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
@@ -15,11 +15,21 @@ from typing import Any, Callable
 from backout.errors import NeedsPersonError, UsageError
 from backout.host.files import make_private, write_durably
 from backout.host.folders import remove_tree
-from backout.host.plan import Plan, pack_plan, unpack_plan
+from backout.host.mounts import is_within
+from backout.host.plan import Plan, pack_plan, places, unpack_plan
 from backout.host.tree import GONE, Parents
-from backout.model import pieces
-from backout.model.effect import RawEffect
+from backout.model import pieces, shape
+from backout.model.effect import DOCUMENT, RawEffect
+from backout.model.state import DOCUMENT as STATE
 from backout.model.state import unpack
+from backout.model.step import Service, Step
+
+_ROWS = shape.many(shape.row(shape.path, shape.maybe(STATE), shape.maybe(STATE)))
+_AT_A_MOUNT = re.compile(rb"^(?:/.*?)?/\.backout(?:-\d+)?/", re.DOTALL)
+
+
+def _live(step: Step) -> bytes:
+    return b"" if isinstance(step, Service) else step.path
 
 _GZIP = 31
 """The window's size and the header that zlib writes (zlib.h, deflateInit2)."""
@@ -32,6 +42,7 @@ class Archive:
         """Name the folder; nothing is made yet."""
         self.change = change
         self.folder = state + b"/changes/" + os.fsencode(change)
+        self._stage = state + b"/stage"
 
     def keep(self, plan: Plan, raw: Iterable[RawEffect], document: Mapping[str, Any] | None = None) -> str:
         """Write plan, raw effects and document durably; give the plan's hash, which the ledger carries.
@@ -70,23 +81,41 @@ class Archive:
         content = self._read(b"plan.json")
         if expected_hash is not None and hashlib.sha256(content).hexdigest() != expected_hash:
             raise self._damaged(b"plan.json")
-        return unpack_plan(json.loads(content))
+        try:
+            plan = unpack_plan(shape.load(content))
+        except ValueError as error:
+            raise self._damaged(b"plan.json") from error
+        if not all(map(self._is_staged, places(plan))) or any(map(self._is_state, map(_live, plan.steps))):
+            raise self._damaged(b"plan.json")
+        return plan
+
+    def _is_staged(self, path: bytes) -> bool:
+        """Tell a path in a change's folder of a stage: nothing is switched with, or removed from, anywhere else."""
+        below = self._stage + b"/"
+        name = path[len(below) :] if path.startswith(below) else _AT_A_MOUNT.sub(b"", path, count=1)
+        return name != path and shape.name(os.fsdecode(name.partition(b"/")[0]))
+
+    def _is_state(self, path: bytes) -> bool:
+        return is_within(path, os.path.dirname(self._stage))
 
     def raw(self) -> list[RawEffect]:
         """Read the raw effects."""
         try:
-            rows = json.loads(gzip.decompress(self._read(b"raw.json.gz")))
+            rows = shape.load(gzip.decompress(self._read(b"raw.json.gz")))
+            if not _ROWS(rows):
+                raise self._damaged(b"raw.json.gz")
             return [RawEffect(os.fsencode(path), unpack(before), unpack(after)) for path, before, after in rows]
-        except (ValueError, TypeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._damaged(b"raw.json.gz") from error
 
     def document(self) -> dict[str, Any]:
         """Read the effects document."""
         try:
-            document: dict[str, Any] = json.loads(self._read(b"effects.json"))
-            document["schema"]
-        except (ValueError, TypeError, KeyError) as error:
+            document: dict[str, Any] = shape.load(self._read(b"effects.json"))
+        except ValueError as error:
             raise self._damaged(b"effects.json") from error
+        if not DOCUMENT(document):
+            raise self._damaged(b"effects.json")
         return document
 
     def _damaged(self, name: bytes) -> NeedsPersonError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from backout.host.files import is_held, make_private, sync_folder
 from backout.host.trouble import HALF_WAY, RECOVER, told
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
-from backout.model.ledger import FORMAT, LedgerEntry
+from backout.model.ledger import FORMAT, LedgerEntry, entry_from
+from backout.model.shape import load, text, whole
 
 _PATIENCE_S = 10.0
 
@@ -52,15 +52,15 @@ class Ledger:
 
     def _entry(self, number: int, line: bytes, prev: str) -> LedgerEntry:
         try:
-            document = json.loads(line)
-            newer = document["format"] > FORMAT
-            entry = None if newer else LedgerEntry(**{name: document[name] for name in LedgerEntry._fields})
-        except (ValueError, KeyError, TypeError) as error:
+            document = load(line)
+            newer = _newer(document)
+            entry = None if newer else entry_from(document)
+        except ValueError as error:
             raise self._corrupt(number, "cannot be read") from error
         if entry is None:
             raise NotPossibleError(
                 f"Line {number} of the ledger has format {document['format']}; this backout reads up to {FORMAT}.",
-                next=f"Use backout {document.get('body', {}).get('release', 'of a newer release')}.",
+                next=f"Use backout {newer}.",
             )
         if entry.prev != prev or entry.seq != number:
             raise self._corrupt(number, "does not follow the line before it")
@@ -157,6 +157,15 @@ class Ledger:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _newer(document: Any) -> str:
+    """Name the release that reads a line of a newer format; empty for one that we read."""
+    if not isinstance(document, dict) or not whole(document.get("format")) or document["format"] <= FORMAT:
+        return ""
+    body = document.get("body")
+    release = body.get("release") if isinstance(body, dict) else None
+    return release if text(release) and release else "of a newer release"
 
 
 def make_state(state: bytes) -> None:

@@ -5,7 +5,6 @@ Nothing is guessed at: every entry carries the hash of the one before, so a copy
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,8 @@ from backout.host.files import sync_folder, write_durably
 from backout.host.ledger import Ledger
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
-from backout.model.ledger import LedgerEntry
+from backout.model.ledger import ENTRY, LedgerEntry, entry_from
+from backout.model.shape import load
 
 
 def is_lost(ledger: Ledger) -> bool:
@@ -84,16 +84,15 @@ def _lines(ledger: Ledger) -> list[bytes]:
 
 def _entry(line: bytes) -> LedgerEntry | None:
     try:
-        document = json.loads(line)
-        return LedgerEntry(**{name: document[name] for name in LedgerEntry._fields})
-    except (ValueError, KeyError, TypeError):
+        return entry_from(load(line))
+    except ValueError:
         return None
 
 
 def _ours(ledger: Ledger, copies: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
     """Choose the copies that can be of this ledger: a user's journal has learned from others, too."""
     host, kept = os.uname().nodename, _changes(ledger)
-    found = (LedgerEntry(**{name: copy[name] for name in LedgerEntry._fields}) for copy in copies)
+    found = (entry_from(copy) for copy in copies if ENTRY(copy))
     return [entry for entry in found if entry.host == host and entry.change in kept]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import NotPossibleError
@@ -12,9 +12,10 @@ from backout.host.mounts import is_below
 from backout.host.scan import Found
 from backout.host.stage import Layer, layer_of
 from backout.lens.noise import YIELD, rule_for
+from backout.model import shape
 from backout.model.effect import RawEffect
 from backout.model.ledger import FORMAT
-from backout.model.state import State, unpack
+from backout.model.state import DOCUMENT, State, unpack
 from backout.model.step import Meta, Service, Step, Switch, Write, pack_step, undo, unpack_step
 
 
@@ -249,8 +250,37 @@ def pack_plan(value: Plan) -> dict[str, Any]:
     }
 
 
-def unpack_plan(packed: Mapping[str, Any]) -> Plan:
-    """Read back what `pack_plan` gave; a newer format is a NotPossibleError."""
+_TIMES = shape.many(shape.row(shape.path, shape.signed, shape.signed))
+_SHAPE = shape.fields(
+    {
+        "format": shape.whole,
+        "steps": shape.many(shape.anything),
+        "times": _TIMES,
+        "relinks": shape.many(shape.row(shape.path, shape.path)),
+        "appends": shape.many(shape.row(shape.path, shape.path, DOCUMENT)),
+        "folders": shape.many(shape.path),
+    }
+)
+
+
+def places(value: Plan) -> Iterator[bytes]:
+    """Name every path of a plan that must lie in a stage."""
+    for step in value.steps:
+        if isinstance(step, Switch):
+            yield step.staged
+        elif isinstance(step, Write):
+            yield from (step.before_copy, step.after_copy)
+    yield from (relink.staged for relink in value.relinks)
+    yield from (append.source for append in value.appends)
+    yield from value.folders
+
+
+def unpack_plan(packed: Any) -> Plan:
+    """Read back what `pack_plan` gave; a newer format is a NotPossibleError, anything else a ValueError."""
+    if not isinstance(packed, dict) or not shape.whole(packed.get("format")):
+        raise ValueError("not a plan")
+    if packed["format"] <= FORMAT and not _SHAPE(packed):
+        raise ValueError("not a plan of format 1")
     if packed["format"] > FORMAT:
         raise NotPossibleError(
             f"This change's plan has format {packed['format']}; this backout reads up to {FORMAT}.",

@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from backout.lens.hunks import Flat, Key, Reader
+from backout.model.shape import DEEPEST, is_deeper
 
 LARGEST_BYTES = 1 << 20
+_DEEPEST = DEEPEST // 2
 
 _ENV_NAME = re.compile(r"/\.env(?:\.[^/]*)?$|\.env$|^/etc/default/[^/]+$|^/etc/environment$|^/etc/sysconfig/[^/]+$")
 _INI_NAME = re.compile(r"\.(?:ini|cfg|conf|cnf)$")
@@ -44,7 +46,8 @@ def _reader(parse: Callable[[str], dict[str, Any]]) -> Reader:
         if len(content) > LARGEST_BYTES or b"\r" in content or b"\0" in content or content.startswith(b"\xef\xbb\xbf"):
             return None
         try:
-            return dict(_leaves((), parse(content.decode())))
+            value = parse(content.decode())
+            return None if is_deeper(value, _DEEPEST) else dict(_leaves((), value))
         except (ValueError, configparser.Error, RecursionError):
             return None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from backout.model import shape
+
 HEALTHY, UNHEALTHY, NOT_RUN = "healthy", "unhealthy", "not_run"
 BEFORE, REHEARSAL, AFTER = "before", "rehearsal", "after"
 
@@ -30,6 +32,27 @@ class CheckResult(NamedTuple):
     where: str
     result: str
     output: str = ""
+
+
+CHECK = shape.fields(
+    {
+        "name": shape.text,
+        **dict.fromkeys(("run", "http", "start", "rehearsal_http"), shape.maybe(shape.text)),
+        "within_s": shape.number,
+    },
+    optional=("run", "http", "start", "rehearsal_http", "within_s"),
+)
+RESULT = shape.fields(
+    {
+        "name": shape.text,
+        "where": shape.one_of(BEFORE, REHEARSAL, AFTER),
+        "result": shape.one_of(HEALTHY, UNHEALTHY, NOT_RUN),
+        "output": shape.text,
+    },
+    optional=("output",),
+    closed=True,
+)
+"""What a check, and what its result, must be like as JSON."""
 
 
 def check_from(document: dict[str, Any]) -> Check:

@@ -3,12 +3,65 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from backout.model import shape
+from backout.model.check import RESULT
+from backout.model.state import DOCUMENT as STATE
 from backout.model.state import State
 
 KINDS = ("file", "python-package", "debian-package", "service", "user", "group", "cron", "config")
 """Every kind of effect that a selector may name."""
+
+
+_EFFECT = {
+    **dict.fromkeys(("kind", "subject", "op"), shape.text),
+    "paths": shape.many(shape.text),
+    **dict.fromkeys(("reversible", "predicted", "reproducible"), shape.truth),
+    "expected": shape.maybe(shape.truth),
+    **dict.fromkeys(("content", "diff"), shape.maybe(shape.text)),
+}
+_VALUE = shape.maybe(
+    shape.fields({"requests": shape.many(shape.text), "version": shape.text}, optional=("requests", "version"))
+)
+_SIDES = {
+    "file": shape.maybe(STATE),
+    "service": _VALUE,
+    "python-package": shape.maybe(shape.text),
+    "debian-package": shape.maybe(shape.text),
+}
+
+
+def _is_effect(value: Any) -> bool:
+    if not isinstance(value, dict) or not text_fields(value, ("kind", "subject", "op")):
+        return False
+    sides = dict.fromkeys(("before", "after"), _SIDES.get(value["kind"], shape.anything))
+    return shape.fields({**_EFFECT, **sides}, optional=("reproducible", "diff"))(value)
+
+
+def text_fields(value: dict[str, Any], names: Collection[str]) -> bool:
+    """Tell whether all of these fields are there, and text."""
+    return all(shape.text(value.get(name)) for name in names)
+
+
+_REASON = shape.fields(dict.fromkeys(("what", "state", "next"), shape.text))
+DOCUMENT = shape.fields(
+    {
+        "schema": shape.one_of("backout.effects/1"),
+        **dict.fromkeys(("change", "environment"), shape.maybe(shape.text)),
+        **dict.fromkeys(("host", "cwd", "started_at", "base", "digest"), shape.text),
+        "command": lambda value: shape.many(shape.text)(value) and len(value) > 0,
+        "exit_code": shape.signed,
+        "duration_s": shape.number,
+        "effects": shape.many(_is_effect),
+        "noise": shape.many(shape.fields(dict.fromkeys(("rule", "path", "op", "promotion"), shape.text))),
+        "limits": shape.many(shape.text),
+        "checks": shape.many(RESULT),
+        "verdict": shape.fields({"decision": shape.one_of("allow", "ask", "refuse"), "reasons": shape.many(_REASON)}),
+    }
+)
+"""What a `backout.effects/1` document must be like before it is drawn or compared; its schema says more."""
 
 
 class RawEffect(NamedTuple):

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from backout.model import shape
+from backout.model.check import CHECK, RESULT
+
 FORMAT = 1
 PREPARED, APPLIED, UNDOING, KEPT, UNDONE, REFUSED, EXPIRED = (
     "prepared",
@@ -22,6 +25,32 @@ PREPARED, APPLIED, UNDOING, KEPT, UNDONE, REFUSED, EXPIRED = (
 
 A refused change is recorded, too; `expired` says that gc let its bits go.
 """
+
+
+_TEXTS = ("release", "who", "why", "cwd", "digest", "plan", "edits", "stuck", "failed")
+_BODY = {
+    **dict.fromkeys(_TEXTS, shape.text),
+    **dict.fromkeys(("undoes", "redoes"), shape.name),
+    **dict.fromkeys(("environment", "after"), shape.maybe(shape.text)),
+    **dict.fromkeys(("command", "edited", "found"), shape.many(shape.text)),
+    **dict.fromkeys(("barrier_ns", "size_bytes"), shape.whole),
+    **dict.fromkeys(("before", "results"), shape.many(RESULT)),
+    "checks": shape.many(CHECK),
+    "recovered": shape.truth,
+}
+ENTRY = shape.fields(
+    {
+        "format": shape.whole,
+        "host": shape.text,
+        "change": shape.name,
+        "seq": shape.whole,
+        "prev": shape.text,
+        "kind": shape.one_of(PREPARED, APPLIED, UNDOING, KEPT, UNDONE, REFUSED, EXPIRED),
+        "at": shape.number,
+        "body": shape.fields(_BODY, optional=_BODY),
+    }
+)
+"""What a line of format 1 must be like (FORMATS.md)."""
 
 
 class LedgerEntry(NamedTuple):
@@ -65,6 +94,13 @@ class Change(NamedTuple):
     def stands(self) -> bool:
         """Tell whether its effects are live and could be taken back."""
         return self.state == KEPT and self.undone_by is None and self.undoes is None and not self.expired
+
+
+def entry_from(document: Any) -> LedgerEntry:
+    """Make an entry of a line's JSON, or of a copy of it; ValueError when it is none of format 1."""
+    if not ENTRY(document):
+        raise ValueError("not an entry of format 1")
+    return LedgerEntry(**{name: document[name] for name in LedgerEntry._fields})
 
 
 def fold(entries: Iterable[LedgerEntry]) -> list[Change]:

@@ -6,6 +6,10 @@ import base64
 import os
 from typing import Any, NamedTuple
 
+from backout.model import shape
+
+_OWNER_BITS = 32
+
 
 class State(NamedTuple):
     """Everything about a path that backout promises to put back.
@@ -49,10 +53,35 @@ class State(NamedTuple):
         return {**self.document(), "mtime_ns": self.mtime_ns}
 
 
-def unpack(packed: dict[str, Any] | None) -> State | None:
-    """Read back what `State.packed` gave."""
+def _owner(value: Any) -> bool:
+    return shape.whole(value) and value < 1 << _OWNER_BITS
+
+
+DOCUMENT = shape.fields(
+    {
+        "type": shape.one_of("file", "dir", "symlink", "fifo", "socket", "char", "block"),
+        "mode": shape.like("[0-7]{4}"),
+        "uid": _owner,
+        "gid": _owner,
+        "size": shape.whole,
+        "sha256": shape.maybe(shape.like("[0-9a-f]*")),
+        "target": shape.text,
+        "rdev": shape.row(_owner, _owner),
+        "xattrs": shape.mapping(shape.like("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")),
+        "mtime_ns": shape.signed,
+    },
+    optional=("size", "sha256", "target", "rdev", "xattrs", "mtime_ns"),
+    closed=True,
+)
+"""What a state must be like as JSON."""
+
+
+def unpack(packed: Any) -> State | None:
+    """Read back what `State.packed` gave; ValueError for anything else."""
     if packed is None:
         return None
+    if not DOCUMENT(packed):
+        raise ValueError("not a state")
     target = packed.get("target")
     rdev = packed.get("rdev")
     xattrs = packed.get("xattrs", {})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple, Union
 
-from backout.model.state import State, unpack
+from backout.model import shape
+from backout.model.state import DOCUMENT, State, unpack
 
 SWITCH, WRITE, META, SERVICE = "switch", "write", "meta", "service"
 
@@ -95,8 +96,41 @@ def pack_step(step: Step) -> dict[str, Any]:
     return packed
 
 
-def unpack_step(packed: dict[str, Any]) -> Step:
-    """Read back what `pack_step` gave."""
+_STATE, _INODE = shape.maybe(DOCUMENT), shape.maybe(shape.whole)
+_KNOWN = shape.fields(
+    dict.fromkeys(("enabled", "active"), shape.maybe(shape.truth)), optional=("enabled", "active"), closed=True
+)
+_SHAPES = {
+    SWITCH: {
+        **dict.fromkeys(("path", "staged"), shape.path),
+        **dict.fromkeys(("expect", "want"), _STATE),
+        **dict.fromkeys(("expect_inode", "want_inode"), _INODE),
+    },
+    WRITE: {
+        **dict.fromkeys(("path", "before_copy", "after_copy"), shape.path),
+        **dict.fromkeys(("expect", "want"), DOCUMENT),
+    },
+    META: {"path": shape.path, **dict.fromkeys(("expect", "want"), DOCUMENT)},
+    SERVICE: {
+        "unit": shape.like(r"(?:[^\s/-][^\s/]*)?"),
+        "requests": shape.many(shape.like(r"[a-z][a-z0-9-]*(?::[A-Za-z0-9+-]+)?")),
+        **dict.fromkeys(("expect", "want"), _KNOWN),
+        "undoing": shape.truth,
+    },
+}
+
+
+def _is_step(packed: Any) -> bool:
+    if not isinstance(packed, dict) or not isinstance(packed.get("step"), str) or packed["step"] not in _SHAPES:
+        return False
+    shapes = {"step": shape.text, **_SHAPES[packed["step"]]}
+    return shape.fields(shapes, optional=("undoing",), closed=True)(packed)
+
+
+def unpack_step(packed: Any) -> Step:
+    """Read back what `pack_step` gave; ValueError for anything else."""
+    if not _is_step(packed):
+        raise ValueError("not a step")
     fields = {name: value for name, value in packed.items() if name != "step"}
     if packed["step"] == SERVICE:
         return Service(**{**fields, "requests": tuple(fields["requests"])})

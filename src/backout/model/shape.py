@@ -1,0 +1,147 @@
+"""Shapes: what a JSON value must be like before anything is made of it. Each is a function that tells whether it fits.
+
+Whatever was written by others, or has lain on a disk, is held against one: a value that fits is read without a doubt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+Shape = Callable[[Any], bool]
+
+DEEPEST = 100
+"""Levels of lists and objects that are read: no format of ours has a tenth of that."""
+_LARGEST = 1 << 64
+_YEAR_10000_S = 253402300800
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+
+
+def load(content: bytes | str) -> Any:
+    """Read JSON; a ValueError whatever is wrong with it: nested too deeply, or with numbers that JSON does not have."""
+    text = content if isinstance(content, str) else content.decode()
+    try:
+        value = json.loads(text, parse_constant=_refused, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if text.count("[") + text.count("{") > DEEPEST and is_deeper(value, DEEPEST):
+        raise ValueError("it is nested too deeply")
+    return value
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether lists and objects are nested in more than so many levels: what walks them would not come back."""
+    here = [value]
+    while here and levels >= 0:
+        here = [
+            inner
+            for one in here
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        levels -= 1
+    return bool(here)
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"JSON has no {constant}")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if abs(value) < float("inf") else _refused(digits)
+
+
+def text(value: Any) -> bool:
+    """Text that stands for bytes: surrogates in it are escapes, and none stands for itself."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def name(value: Any) -> bool:
+    """A plain name that can be a file's: of a change, for one."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def path(value: Any) -> bool:
+    """An absolute path that climbs nowhere, as the kernel would spell it."""
+    if not text(value) or not value.startswith("/") or "\0" in value:
+        return False
+    return value == "/" or not {"", ".", ".."} & set(value[1:].split("/"))
+
+
+def whole(value: Any) -> bool:
+    """A whole number, not negative, of 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST
+
+
+def signed(value: Any) -> bool:
+    """A whole number of 64 bits: times before 1970 are negative."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def number(value: Any) -> bool:
+    """A number of seconds, not negative, and none that a calendar lacks."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _YEAR_10000_S
+
+
+def truth(value: Any) -> bool:
+    """True or false."""
+    return isinstance(value, bool)
+
+
+def anything(value: Any) -> bool:
+    """Whatever there is, for those who look closer themselves."""
+    del value
+    return True
+
+
+def one_of(*words: str) -> Shape:
+    """One of these words."""
+    return lambda value: isinstance(value, str) and value in words
+
+
+def like(pattern: str) -> Shape:
+    """Text that matches a pattern from end to end."""
+    compiled = re.compile(pattern)
+    return lambda value: text(value) and compiled.fullmatch(value) is not None
+
+
+def maybe(shape: Shape) -> Shape:
+    """Null, or a value of that shape."""
+    return lambda value: value is None or shape(value)
+
+
+def many(shape: Shape) -> Shape:
+    """A list of values of that shape."""
+    return lambda value: isinstance(value, (list, tuple)) and all(map(shape, value))
+
+
+def row(*shapes: Shape) -> Shape:
+    """A list of exactly these."""
+    return lambda value: (
+        isinstance(value, (list, tuple))
+        and len(value) == len(shapes)
+        and all(shape(one) for shape, one in zip(shapes, value))
+    )
+
+
+def mapping(shape: Shape) -> Shape:
+    """An object with values of that shape under any names."""
+    return lambda value: isinstance(value, dict) and all(text(key) and shape(inner) for key, inner in value.items())
+
+
+def fields(shapes: dict[str, Shape], optional: Collection[str] = (), *, closed: bool = False) -> Shape:
+    """An object with these fields, of which some may be missing; others may be there, unless it is `closed`."""
+    return lambda value: (
+        isinstance(value, dict)
+        and all(shape(value[key]) if key in value else key in optional for key, shape in shapes.items())
+        and not (closed and value.keys() - shapes.keys())
+    )
