@@ -135,7 +135,7 @@ class Console:
         """Say in a line what became of what was asked about; a refusal is told as the error that it is."""
         reasons = document["verdict"]["reasons"]
         if document["verdict"]["decision"] == "allow" and reasons:
-            put(f"{reasons[0]['what']} {reasons[0]['next']}\n")
+            put(screen(self._options).visible(f"{reasons[0]['what']} {reasons[0]['next']}") + "\n")
 
     def ask(self, question: str, about: dict[str, Any] | None = None) -> bool | None:
         """Ask on the terminal; None when there is none, or when --json asked for a document."""

@@ -120,7 +120,7 @@ def _take_back(session: Session, change: dict[str, Any], target: Target) -> dict
     if old.get("after"):
         session.link.ask("after", change=new, command=old["after"])
     session.link.ask("keep", change=new, body={})
-    return {"change": change["id"], "by": new, "what": " ".join(old["command"]), **told}
+    return {"change": change["id"], "by": new, "what": " ".join(old.get("command") or ["?"]), **told}
 
 
 def _keep_without_services(session: Session, new: str, error: FailedError) -> None:

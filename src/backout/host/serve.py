@@ -32,6 +32,7 @@ from backout.host.ledger import Ledger, make_state
 from backout.host.mend import is_lost, lost, mend
 from backout.host.plan import Plan
 from backout.host.rehearse import Rehearsed, Request, rehearse
+from backout.host.requests import parse
 from backout.host.services import carry_out, enforcers, states
 from backout.host.stage import state_folder
 from backout.host.takeback import Wish, redo_order, take_back
@@ -101,7 +102,8 @@ class Host:
 
     def refuse(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> None:
         """Record a refused change; its bits stay, so that it can be looked at and run after all."""
-        rehearsed = self._rehearsed.pop(change)
+        rehearsed = self._measurement(change)
+        self._rehearsed.pop(change)
         self._locked(lambda: self._record_refused(change, rehearsed, body, _whole(document, rehearsed)))
 
     def _record_refused(
@@ -114,7 +116,7 @@ class Host:
 
     def apply(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> int:
         """Apply exactly what was rehearsed; gives how many caches the host keeps its own, newer version of."""
-        rehearsed = self._rehearsed[change]
+        rehearsed = self._measurement(change)
         stop_at_conflicts([Conflict(path, what) for path, what in rehearsed.moved.items()])
         order = Order(change, rehearsed.plan, tuple(rehearsed.scanned.raw.values()), rehearsed.base_ns, rehearsed.locks)
         whole = _whole(document, rehearsed)
@@ -265,6 +267,12 @@ class Host:
         self._locked(lambda: self._transactions.apply(Order(new, Plan(steps=steps), (), 0), body), until_settled=True)
         self.keep(new, {})
 
+    def _measurement(self, change: str) -> Rehearsed:
+        """Find what was rehearsed and is not let go yet."""
+        if change not in self._rehearsed:
+            raise UsageError(f"Nothing was rehearsed as change {change}.", next="Rehearse it.")
+        return self._rehearsed[change]
+
     def _measured(self, change: str) -> Change:
         """Find a change that has effects of its own: a back-out has those of the one that it took back."""
         known = self._change(change)
@@ -312,29 +320,22 @@ class Host:
 def _whole(document: dict[str, Any], rehearsed: Rehearsed) -> dict[str, Any]:
     """Put the effects into a document that was judged; it brings along which of them were expected."""
     rest = {name: value for name, value in document.items() if name != "expected"}
+    if len(document["expected"]) != len(rehearsed.effects):
+        raise UsageError("What was judged is not what was rehearsed.")
     marked = zip(rehearsed.effects, document["expected"])
     return {**rest, "effects": (effect._replace(expected=expected).document() for effect, expected in marked)}
 
 
-OPERATIONS = (
-    *("hello", "doctor", "rehearse", "let_go", "refuse", "apply", "keep", "back_out", "take_back", "redo", "check"),
-    *("after", "recover", "is_whole", "mend", "unfinished", "changes", "entries", "show", "output", "gc"),
-    *("enforcers", "pause"),
-)
-"""What may be asked: the names of `Host`'s methods."""
 CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "mend", "gc", "pause")
-"""Those that change the host or the record."""
+"""The operations that change the host or the record."""
 
 
 def answer(host: Host, line: bytes) -> dict[str, Any]:
     """Answer one request; an error becomes its document, an interrupt leaves the host as it was."""
     operation = ""
     try:
-        request = json.loads(line)
-        operation = request.pop("op")
-        if operation not in OPERATIONS:
-            raise UsageError(f"This backout does not know the operation {operation!r}.")
-        return {"reply": getattr(host, operation)(**request)}
+        operation, arguments = parse(line)
+        return {"reply": getattr(host, operation)(**arguments)}
     except BackoutError as error:
         return {"error": error.document(), "conflicts": list(getattr(error, "conflicts", ()))}
     except KeyboardInterrupt:

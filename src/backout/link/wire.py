@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol, Self
 
-from backout.errors import ConflictError, FailedError, NotPossibleError, from_document
+from backout.errors import BackoutError, ConflictError, FailedError, NotPossibleError, from_document
+from backout.model import shape
 
 SENTINEL = "backout.wire/1"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,6 +39,36 @@ class Process(Protocol):
 
     def send_signal(self, number: int, /) -> None:
         """Send it a signal."""
+
+
+_OUTPUT = shape.fields(
+    {"event": shape.one_of("output"), "stream": shape.one_of("stdout", "stderr"), "data": shape.base64}
+)
+_PROGRESS = shape.fields({"event": shape.one_of("progress"), "text": shape.text})
+_EFFECTS = shape.fields(
+    {"event": shape.one_of("effects"), "effects": shape.many(lambda value: isinstance(value, dict))}
+)
+_ERROR = shape.fields({"exit_code": shape.whole, **dict.fromkeys(("what", "state", "next"), shape.text)})
+_CONFLICT = shape.fields(dict.fromkeys(("path", "what", "diff"), shape.text), optional=("diff",))
+
+
+def _error(answer: dict[str, Any]) -> BackoutError:
+    """Make the error that a host half answered with."""
+    conflicts = answer.get("conflicts", ())
+    if not _ERROR(answer["error"]) or not shape.many(_CONFLICT)(conflicts):
+        return _not_understood()
+    error = from_document(answer["error"])
+    if isinstance(error, ConflictError):
+        error.conflicts = tuple(conflicts)
+    return error
+
+
+def _not_understood() -> FailedError:
+    return FailedError(
+        "The host half said what this one does not understand.",
+        state="A change in flight is finished or taken back by recover.",
+        next="backout recover",
+    )
 
 
 def _no_events(kind: str, text: str, data: bytes) -> None:
@@ -70,7 +101,7 @@ class Link:
                 next="backout recover",
             )
         with contextlib.suppress(ValueError):
-            message = json.loads(line)
+            message = shape.load(line)
             if isinstance(message, dict):
                 return message
         return {}
@@ -85,10 +116,7 @@ class Link:
             self._request({"op": op, **arguments})
             answer = self._answer()
         if "error" in answer:
-            error = from_document(answer["error"])
-            if isinstance(error, ConflictError):
-                error.conflicts = tuple(answer.get("conflicts", ()))
-            raise error
+            raise _error(answer)
         if interrupted and op in _INTERRUPTIBLE:
             raise KeyboardInterrupt
         return answer["reply"]
@@ -104,13 +132,14 @@ class Link:
         effects: list[Any] = []
         while True:
             message = self._read()
-            if message.get("event") == "effects":
+            if _EFFECTS(message):
                 effects += message["effects"]
             elif "event" in message:
                 self._event(message)
             elif message.keys() & {"reply", "error"}:
-                if isinstance(message.get("reply"), dict) and "document" in message["reply"]:
-                    message["reply"]["document"]["effects"] = effects
+                reply = message.get("reply")
+                if isinstance(reply, dict) and isinstance(reply.get("document"), dict):
+                    reply["document"]["effects"] = effects
                 return message
 
     @contextlib.contextmanager
@@ -136,10 +165,12 @@ class Link:
                 signal.signal(number, handler)
 
     def _event(self, message: dict[str, Any]) -> None:
-        if message["event"] == "output":
+        if _OUTPUT(message):
             self._events("output", message["stream"], base64.b64decode(message["data"]))
-        else:
+        elif _PROGRESS(message):
             self._events("progress", message["text"], b"")
+        else:
+            raise _not_understood()
 
     def interrupt(self) -> None:
         """Ask the host half to stop what it is doing and leave the host as it was."""

@@ -28,7 +28,7 @@ A refused change is recorded, too; `expired` says that gc let its bits go.
 
 
 _TEXTS = ("release", "who", "why", "cwd", "digest", "plan", "edits", "stuck", "failed")
-_BODY = {
+_OF_BODY = {
     **dict.fromkeys(_TEXTS, shape.text),
     **dict.fromkeys(("undoes", "redoes"), shape.name),
     **dict.fromkeys(("environment", "after"), shape.maybe(shape.text)),
@@ -38,6 +38,7 @@ _BODY = {
     "checks": shape.many(CHECK),
     "recovered": shape.truth,
 }
+BODY = shape.fields(_OF_BODY, optional=_OF_BODY)
 ENTRY = shape.fields(
     {
         "format": shape.whole,
@@ -47,10 +48,10 @@ ENTRY = shape.fields(
         "prev": shape.text,
         "kind": shape.one_of(PREPARED, APPLIED, UNDOING, KEPT, UNDONE, REFUSED, EXPIRED),
         "at": shape.number,
-        "body": shape.fields(_BODY, optional=_BODY),
+        "body": BODY,
     }
 )
-"""What a line of format 1 must be like (FORMATS.md)."""
+"""What a line of format 1 must be like, and what it says (FORMATS.md)."""
 
 
 class LedgerEntry(NamedTuple):

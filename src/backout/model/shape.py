@@ -65,6 +65,11 @@ def text(value: Any) -> bool:
     return True
 
 
+def plain(value: Any) -> bool:
+    """Text without a NUL, which no argument, name or variable of a process can hold."""
+    return text(value) and "\0" not in value
+
+
 def name(value: Any) -> bool:
     """A plain name that can be a file's: of a change, for one."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
@@ -72,7 +77,7 @@ def name(value: Any) -> bool:
 
 def path(value: Any) -> bool:
     """An absolute path that climbs nowhere, as the kernel would spell it."""
-    if not text(value) or not value.startswith("/") or "\0" in value:
+    if not plain(value) or not value.startswith("/"):
         return False
     return value == "/" or not {"", ".", ".."} & set(value[1:].split("/"))
 
@@ -114,6 +119,10 @@ def like(pattern: str) -> Shape:
     return lambda value: text(value) and compiled.fullmatch(value) is not None
 
 
+base64 = like("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+"""Bytes, in the one way to write them in base64 (RFC 4648)."""
+
+
 def maybe(shape: Shape) -> Shape:
     """Null, or a value of that shape."""
     return lambda value: value is None or shape(value)
@@ -135,7 +144,7 @@ def row(*shapes: Shape) -> Shape:
 
 def mapping(shape: Shape) -> Shape:
     """An object with values of that shape under any names."""
-    return lambda value: isinstance(value, dict) and all(text(key) and shape(inner) for key, inner in value.items())
+    return lambda value: isinstance(value, dict) and all(plain(key) and shape(inner) for key, inner in value.items())
 
 
 def fields(shapes: dict[str, Shape], optional: Collection[str] = (), *, closed: bool = False) -> Shape:

@@ -67,7 +67,7 @@ DOCUMENT = shape.fields(
         "sha256": shape.maybe(shape.like("[0-9a-f]*")),
         "target": shape.text,
         "rdev": shape.row(_owner, _owner),
-        "xattrs": shape.mapping(shape.like("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")),
+        "xattrs": shape.mapping(shape.base64),
         "mtime_ns": shape.signed,
     },
     optional=("size", "sha256", "target", "rdev", "xattrs", "mtime_ns"),

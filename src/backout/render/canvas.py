@@ -45,10 +45,17 @@ _SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http:
 
 
 def text_of(lines: Iterable[Text], screen: Screen) -> str:
-    """Draw lines; none ends in blanks, each in a newline."""
+    """Draw lines; none ends in blanks, each in a newline, and none holds what a terminal would obey."""
+    lines = [_shown(line, screen) for line in lines]
     drawn = _coloured(lines, screen) if screen.color else "".join(f"{line.plain}\n" for line in lines)
     drawn = drawn if screen.unicode else drawn.replace("…", "~")
     return "".join(line.rstrip() + "\n" for line in drawn.split("\n")[:-1])
+
+
+def _shown(line: Text, screen: Screen) -> Text:
+    """Escape what whoever made the line left as the host gave it; such a line loses its colours."""
+    visible = screen.visible(line.plain)
+    return line if screen.plain(line.plain) == visible else Text(visible)
 
 
 def _coloured(lines: Iterable[Text], screen: Screen) -> str:
@@ -65,7 +72,7 @@ def picture_of(lines: Iterable[Text], screen: Screen, title: str) -> str:
 
     console = _console(io.StringIO(), screen._replace(color=True), record=True)
     for line in lines:
-        console.print(line, no_wrap=True, overflow="ellipsis")
+        console.print(_shown(line, screen), no_wrap=True, overflow="ellipsis")
     return console.export_svg(title=title, theme=SVG_EXPORT_THEME, code_format=_SVG, unique_id="backout")
 
 
