@@ -49,7 +49,7 @@ _EFFECTS = shape.fields(
     {"event": shape.one_of("effects"), "effects": shape.many(lambda value: isinstance(value, dict))}
 )
 _ERROR = shape.fields({"exit_code": shape.whole, **dict.fromkeys(("what", "state", "next"), shape.text)})
-_CONFLICT = shape.mapping(shape.text)
+_CONFLICT = shape.mapping(shape.anything)
 
 
 def _error(answer: dict[str, Any]) -> BackoutError:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from backout.errors import FailedError
+from backout.model import shape
 
 LEDGER = "ledger"
 """The type of an event that was learned from a host's ledger: its body is the entry as it stood there."""
@@ -35,6 +36,17 @@ class Event(NamedTuple):
     actor: str
     type: str
     body: dict[str, Any]
+
+
+EVENT = shape.fields(
+    {
+        "seq": shape.whole,
+        **dict.fromkeys(("prev", "actor", "type"), shape.text),
+        **dict.fromkeys(("at", "recorded_at"), shape.number),
+        "body": shape.mapping(shape.anything),
+    }
+)
+"""What a row must be like, its body read."""
 
 
 class Hit(NamedTuple):

@@ -52,7 +52,8 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
             database.execute("PRAGMA journal_mode = WAL")
             _apply(database, files)
     if _version(database) > latest:
-        (release,) = database.execute("SELECT release FROM migration ORDER BY number DESC LIMIT 1").fetchone()
+        told = database.execute("SELECT release FROM migration ORDER BY number DESC LIMIT 1").fetchone()
+        release = told[0] if told else "of a newer release"
         raise NotPossibleError(
             f"The journal {path} was written by backout {release}, which is newer than this one ({__version__}).",
             next=f"Install backout {release} or newer.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from backout.model import shape
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
-from backout.store.journal import LEDGER, Event, Found, Hit
+from backout.store.journal import EVENT, LEDGER, Event, Found, Hit
 from backout.store.opening import connect
 from backout.store.words import fts_query, nearest, text_of, words
 
@@ -144,15 +144,18 @@ class SqliteJournal:
         return word if word in known else nearest(word, known)
 
     def _event(self, row: tuple[Any, ...]) -> Event:
-        seq, prev, at, recorded_at, actor, type_, body = row
         try:
-            return Event(seq, prev, at, recorded_at, actor, type_, json.loads(body))
-        except ValueError:
-            raise damaged(self.path, f"event {seq} cannot be read") from None
+            event = Event(*row[:-1], shape.load(row[-1]))
+        except (ValueError, TypeError, AttributeError):
+            raise damaged(self.path, f"event {row[0]} cannot be read") from None
+        if not EVENT(event._asdict()):
+            raise damaged(self.path, f"event {row[0]} is none")
+        return event
 
     def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
         with explained(self.path):
-            yield from self._database.execute(statement, values)
+            for row in self._database.execute(statement, values):
+                yield row
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str, int]:
