@@ -31,6 +31,8 @@ from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import digest
 from backout.model.effect import effect_from
 from backout.model.ledger import ENTRY, fold
+from backout.render.report import Wish, report
+from backout.render.screen import Screen
 from backout.store.sqlite import SqliteJournal
 from kit.hostile import ANY, dumped, edited, hunted, mutated
 
@@ -144,6 +146,9 @@ def test_an_effects_document_of_other_values_is_read_or_told_as_damaged(content:
     found = _archived("effects.json", content, lambda archive: archive.document())
     if found is not None:
         digest(effect_from(effect) for effect in found["effects"])
+        for wish in (Wish(), Wish(full=True, noise=True)):
+            drawn = report(found, Screen(), wish)
+            assert drawn.replace("\n", "") == Screen().visible(drawn.replace("\n", ""))
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc", "..", "", "a/b", "a\0b", ".hidden"])

@@ -58,7 +58,7 @@ def _is_whole(effect: RawEffect, before: records.Table, after: records.Table, ke
 
 def _table(path: bytes, content: bytes | None, *, headed: bool = False) -> records.Table | None:
     lines = (content or b"").split(b"\n")
-    while not headed and path.startswith(b"/var/spool/") and _INSTALLED.match(lines[0]):
+    while not headed and lines and path.startswith(b"/var/spool/") and _INSTALLED.match(lines[0]):
         del lines[0]
     return records.table(b"\n".join(lines), lambda line: _subject(path, line))
 

@@ -86,7 +86,10 @@ def _ini(text: str) -> dict[str, Any]:
         raise ValueError("it includes other files")
     parser = configparser.RawConfigParser(strict=True, allow_no_value=True, default_section="\0")
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
-    parser.read_string(text)
+    try:
+        parser.read_string(text)
+    except AttributeError:  # it continues a key that has no value (python/cpython, configparser)
+        raise ValueError("a value of no key") from None
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
 

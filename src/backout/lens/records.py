@@ -6,7 +6,7 @@ content after, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Callable, NamedTuple, Optional
 
 Ident = tuple[Optional[str], bytes, int]
@@ -19,10 +19,11 @@ class Table(NamedTuple):
     pieces: tuple[tuple[Ident, bytes], ...]
     separator: bytes
     ended: bool
+    by_key: dict[str, bytes]
 
     def records(self) -> dict[str, bytes]:
         """Give the records alone, by key."""
-        return {ident[0]: text for ident, text in self.pieces if ident[0] is not None}
+        return self.by_key
 
     def content(self) -> bytes:
         """Write the file."""
@@ -44,7 +45,12 @@ def table(content: bytes, key_of: Callable[[bytes], str | None], separator: byte
         if ident in pieces:
             return None
         pieces[ident] = text
-    return Table(tuple(pieces.items()), separator, ended)
+    return _table(pieces.items(), separator, ended=ended)
+
+
+def _table(pieces: Iterable[tuple[Ident, bytes]], separator: bytes, *, ended: bool) -> Table:
+    found = tuple(pieces)
+    return Table(found, separator, ended, {ident[0]: text for ident, text in found if ident[0] is not None})
 
 
 def differing(before: Table, after: Table) -> list[str]:
@@ -78,7 +84,7 @@ def project(before: Table, after: Table, keys: Collection[str], *, whole: bool =
     pieces = list(followers.get(None, ()))
     for ident, text in kept.items():
         pieces += [(ident, text), *followers.get(ident, ())]
-    return Table(tuple(pieces), before.separator, after.ended).content()
+    return _table(pieces, before.separator, ended=after.ended).content()
 
 
 def is_whole(before: Table, after: Table) -> bool:

@@ -16,6 +16,7 @@ _PASSWD, _SHADOW, _SUBUID, _SUBGID = b"/etc/passwd", b"/etc/shadow", b"/etc/subu
 _FILES = (_PASSWD, _SHADOW, _SUBUID, _SUBGID)
 _BY_LINE = (_SUBUID, _SUBGID)
 _LAST_CHANGE = 2
+_Ranges = dict[tuple[bytes, bool, str], list[str]]
 
 
 def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
@@ -27,7 +28,8 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
     for path, sides in found.items():
         for key in records.differing(*sides):
             touched.setdefault(accounts.name_of(key), {}).setdefault(path, []).append(key)
-    effects = tuple(_effect(name, touched[name], found) for name in sorted(touched))
+    ranges = _ranges(found)
+    effects = tuple(_effect(name, touched[name], found, ranges) for name in sorted(touched))
     return Claims(effects, accounts.explained(found, raw))
 
 
@@ -36,8 +38,21 @@ def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str])
     return accounts.project(before, after, subjects, by_line=path in _BY_LINE) if path in _FILES else None
 
 
-def _effect(name: str, keys: Mapping[bytes, list[str]], found: Mapping[bytes, accounts.Sides]) -> Effect:
-    before, after = (_fields(name, found, after=side) for side in (False, True))
+def _ranges(found: Mapping[bytes, accounts.Sides]) -> _Ranges:
+    """Give what subuid and subgid grant, by file, side and user: told once, however many users there are."""
+    ranges: _Ranges = {}
+    for path in _BY_LINE:
+        for is_after, side in enumerate(found[path] if path in found else ()):
+            for key in side.records():
+                name, _, granted = key.partition(":")
+                ranges.setdefault((path, bool(is_after), name), []).append(granted)
+    return ranges
+
+
+def _effect(
+    name: str, keys: Mapping[bytes, list[str]], found: Mapping[bytes, accounts.Sides], ranges: _Ranges
+) -> Effect:
+    before, after = (_fields(name, found, ranges, after=side) for side in (False, True))
     if before and after and before.get("password") == after.get("password") and _secrets(name, found):
         after["password"] += " anew"
     rows = [
@@ -49,7 +64,7 @@ def _effect(name: str, keys: Mapping[bytes, list[str]], found: Mapping[bytes, ac
     return Effect("user", name, op, before, after, content=content_of((), rows), paths=tuple(keys))
 
 
-def _fields(name: str, found: Mapping[bytes, accounts.Sides], *, after: bool) -> dict[str, Any] | None:
+def _fields(name: str, found: Mapping[bytes, accounts.Sides], ranges: _Ranges, *, after: bool) -> dict[str, Any] | None:
     fields: dict[str, Any] = {}
     account = found[_PASSWD].line(name, after=after) if _PASSWD in found else []
     if account:
@@ -62,10 +77,9 @@ def _fields(name: str, found: Mapping[bytes, accounts.Sides], *, after: bool) ->
     elif account:
         fields["password"] = accounts.password_word(account[1])
     for path in _BY_LINE:
-        side = found[path].after if path in found and after else found[path].before if path in found else None
-        ranges = [key.partition(":")[2] for key in side.records() if accounts.name_of(key) == name] if side else []
-        if ranges:
-            fields[path.decode().rpartition("/")[2]] = ranges
+        granted = ranges.get((path, after, name))
+        if granted:
+            fields[path.decode().rpartition("/")[2]] = granted
     return fields or None
 
 

@@ -145,7 +145,7 @@ class SqliteJournal:
 
     def _event(self, row: tuple[Any, ...]) -> Event:
         try:
-            event = Event(*row[:-1], shape.load(row[-1]))
+            event = Event._make((*row[:-1], shape.load(row[-1])))
         except (ValueError, TypeError, AttributeError):
             raise damaged(self.path, f"event {row[0]} cannot be read") from None
         if not EVENT(event._asdict()):
@@ -154,7 +154,8 @@ class SqliteJournal:
 
     def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
         with explained(self.path):
-            for row in self._database.execute(statement, values):
+            # Not `yield from`, which would close the cursor, too, of a database that is closed by then.
+            for row in self._database.execute(statement, values):  # noqa: UP028
                 yield row
 
 
