@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import functools
 import gc
 import os
 import platform
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import debian, fidelity, files, memory, packages, start
+from bench import debian, fidelity, files, fuzz, memory, packages, start
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -26,11 +27,32 @@ BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
     "back": (packages.back, 5),
 }
 """Each bench, and how many rounds it takes to be steady."""
-FIDELITY, FIDELITY_ROUNDS = "fidelity", 1000
-"""What counts, and does not measure: each round is a random program on a random tree."""
-MEMORY = "memory"
-"""What weighs, and does not time."""
-NAMES = (*BENCHES, MEMORY, FIDELITY)
+
+
+def _memory(place: Place, rounds: int | None) -> tuple[str, bool]:
+    del rounds  # one is enough: it hardly varies
+    return memory.told(place), True
+
+
+def _fidelity(place: Place, rounds: int | None) -> tuple[str, bool]:
+    del place
+    count = fidelity.count(rounds or 1000)
+    return count.told(), not count.examples
+
+
+def _fuzz(place: Place, rounds: int | None) -> tuple[str, bool]:
+    del place
+    count = fuzz.count(rounds or 1000)
+    return count.told(), not count.failed
+
+
+OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
+    "memory": _memory,
+    "fidelity": _fidelity,
+    "fuzz": _fuzz,
+}
+"""What weighs or counts, and does not time; each gives its part of the page, and whether it is as it should be."""
+NAMES = (*BENCHES, *OTHERS)
 PAGE = os.path.join(ROOT, "docs", "bench.md")
 
 
@@ -41,17 +63,13 @@ def main() -> int:
     compileall.compile_dir(os.path.join(ROOT, "src"), quiet=1)  # as an installation by pip leaves it
     gc.disable()  # as backout has it; the floors that share its process have it, too
     place = Place(folder, options.peer or shutil.which("try"))
-    told, differed = [_machine()], False
+    told, failed = [_machine()], False
     try:
         for name in options.names or NAMES:
-            if name == FIDELITY:
-                count = fidelity.count(options.rounds or FIDELITY_ROUNDS)
-                differed = differed or bool(count.examples)
-                told.append(count.told())
-            elif name == MEMORY:
-                told.append(memory.told(place))
-            else:
-                told.append(_measured(name, place, options.rounds))
+            act = OTHERS.get(name) or functools.partial(_measured, name)
+            part, is_good = act(place, options.rounds)
+            failed = failed or not is_good
+            told.append(part)
             sys.stdout.write(told[-1] + "\n")
             sys.stdout.flush()
     finally:
@@ -59,15 +77,15 @@ def main() -> int:
     if options.write:
         with open(PAGE, "w", encoding="utf-8") as page:
             page.write("\n".join(told))
-    return int(differed)
+    return int(failed)
 
 
-def _measured(name: str, place: Place, rounds: int | None) -> str:
+def _measured(name: str, place: Place, rounds: int | None) -> tuple[str, bool]:
     """Hold one contest; gives its part of the page."""
     make, usual = BENCHES[name]
     contest = make(place)
     table = _table(contest, hold(contest, rounds or usual))
-    return f"## {contest.title} (`{name}`)\n\n{contest.note}\n\n{table}"
+    return f"## {contest.title} (`{name}`)\n\n{contest.note}\n\n{table}", True
 
 
 def _options() -> argparse.Namespace:

@@ -223,18 +223,12 @@ def test_a_journal_with_other_values_in_its_rows_is_read_or_told_as_damaged(colu
         path = Path(folder) / "journal.db"
         shutil.copy(SAMPLES / "journal-1.db", path)
         with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.Error, OverflowError):
-            database.executescript(
-                "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '');"
-            )
-            database.close()
-        with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.Error, OverflowError):
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '')")
             database.execute("DROP TRIGGER event_stays")
-            database.execute(
-                f"UPDATE event SET {column} = CAST(? AS {'TEXT' if isinstance(value, bytes) else 'BLOB'}) WHERE seq = 3"
-                if isinstance(value, bytes)
-                else f"UPDATE event SET {column} = ? WHERE seq = 3",
-                (value,),
-            )
+            database.commit()
+        with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.Error, OverflowError):
+            database.execute(f"UPDATE event SET {column} = ? WHERE seq = 3", (value,))
             database.commit()
         _read_journal(path)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 TEXTS = (
     *("", "..", "../../etc/passwd", "/", "/etc/passwd", "/../x", "//x", "a/b", "-rf", "$(id)", "x\0y", "a\nb", "a\rb"),
-    *("\x1b]0;owned\x07\x1b[2J", "\u202egnp.exe", "\udc80\udcff", "\ud800", "é" * 300, "%s%n", "0", "NaN", "𝒳"),
+    *("\x1b]0;owned\x07\x1b[2J", "\u202egnp.exe", "\udc80\udcff", "\ud800", "é" * 300, "%s%n", "0", "NaN"),
     "A" * 70_000,
 )
 NUMBERS = (0, -1, 1.5, 1e308, 2**31, 2**32, 2**63, 2**64, 10**400, -(2**70), True, False, None)

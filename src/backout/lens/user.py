@@ -42,7 +42,7 @@ def _ranges(found: Mapping[bytes, accounts.Sides]) -> _Ranges:
     """Give what subuid and subgid grant, by file, side and user: told once, however many users there are."""
     ranges: _Ranges = {}
     for path in _BY_LINE:
-        for is_after, side in enumerate(found[path] if path in found else ()):
+        for is_after, side in enumerate(found.get(path, ())):
             for key in side.records():
                 name, _, granted = key.partition(":")
                 ranges.setdefault((path, bool(is_after), name), []).append(granted)
