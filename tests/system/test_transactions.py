@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from backout.errors import ConflictError, UsageError
 from backout.host.takeback import DISCARD, KEEP, Wish, redo_order, take_back
 from kit.bench import Bench
 from kit.picture import difference, picture
+
+DOCUMENT = Path(__file__).parents[1] / "formats/applied-1.json"
+"""A real one: what is kept of a change is held against its shape."""
 
 
 @pytest.fixture
@@ -187,7 +191,7 @@ def _new_folder(root: Path) -> None:
 def lived_in(bench: Bench) -> Bench:
     """Give a tree with a folder that a change made, and in which somebody has worked since."""
     order = bench.rehearse(_new_folder)
-    bench.transactions.apply(order, {}, {"schema": "backout.effects/1"})
+    bench.transactions.apply(order, {}, json.loads(DOCUMENT.read_text()))
     bench.transactions.keep(order.change, {})
     (bench.tree / "new/edited").write_text("edited\n")
     (bench.tree / "new/deep/theirs").write_text("theirs\n")

@@ -40,7 +40,7 @@ class Event(NamedTuple):
 
 EVENT = shape.fields(
     {
-        "seq": shape.whole,
+        "seq": lambda value: shape.whole(value) and value < 1 << 62,
         **dict.fromkeys(("prev", "actor", "type"), shape.text),
         **dict.fromkeys(("at", "recorded_at"), shape.number),
         "body": shape.mapping(shape.anything),
