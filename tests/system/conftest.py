@@ -20,6 +20,7 @@ from backout.host.libc import call
 from backout.host.mounting import make_private
 from backout.host.sandbox import Prepared, Sandbox
 from kit.cli import Backout
+from kit.host_state import HostState, watched
 
 NOBODY_ELSE = 61234
 """A user id that nobody on a test machine has."""
@@ -120,6 +121,16 @@ def place() -> Iterator[Place]:
     os.chmod(root, 0o755)
     yield Place(root)
     shutil.rmtree(root)
+
+
+@pytest.fixture
+def host_state(place: Place) -> Iterator[HostState]:
+    """Hold the whole host, as far as it can be read, against what it was before the test (law 1)."""
+    os.mkdir(place.state, 0o777)
+    with watched(place.root, os.fsdecode(place.state)) as host:
+        before = host.read()
+        yield host
+        assert host.since(before) == {}
 
 
 InChild = Callable[..., Any]
