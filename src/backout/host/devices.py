@@ -22,6 +22,8 @@ _LINKS = {
     b"stderr": b"/proc/self/fd/2",
     b"ptmx": b"pts/ptmx",
 }
+_DEV_BYTES = 4 << 20
+"""What systemd gives /dev: enough for nodes, and for the log of somebody who mistyped /dev/null."""
 _TTY_GROUP = 5
 """The group that devpts gives terminals on Debian and most others (grantpt(3))."""
 
@@ -54,7 +56,7 @@ def make_dev(place: bytes, nodes: bytes, *, rootless: bool) -> None:
     `nodes` is a folder on which device nodes work; without root the host's own nodes are shown instead.
     """
     target = place + b"/dev"
-    tmpfs(target, b"mode=755", NOSUID | NODEV)
+    tmpfs(target, b"mode=755,size=%d" % _DEV_BYTES, NOSUID | NODEV)
     for name, numbers in _NODES.items():
         source = b"/dev/" + name
         if not rootless:
@@ -67,10 +69,19 @@ def make_dev(place: bytes, nodes: bytes, *, rootless: bool) -> None:
     group = b"" if rootless else b",gid=%d" % _TTY_GROUP
     mount(b"devpts", target + b"/pts", b"devpts", NOSUID | NOEXEC, b"newinstance,ptmxmode=0666,mode=620" + group)
     os.mkdir(target + b"/shm", 0o755)
-    tmpfs(target + b"/shm", b"mode=1777")
+    tmpfs(target + b"/shm", b"mode=1777,size=%d" % _shared_memory_bytes())
     if os.path.isdir(b"/dev/mqueue"):
         os.mkdir(target + b"/mqueue", 0o755)
         mount(b"mqueue", target + b"/mqueue", b"mqueue", _SAFE)
+
+
+def _shared_memory_bytes() -> int:
+    """Give /dev/shm the host's size, and never more than the kernel would by itself: half of the memory."""
+    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    if not os.path.isdir(b"/dev/shm"):
+        return half
+    host = os.statvfs(b"/dev/shm")
+    return min(half, host.f_blocks * host.f_frsize or half)
 
 
 def _make_links(target: bytes) -> None:

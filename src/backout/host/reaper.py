@@ -11,10 +11,12 @@ import select
 import signal
 import termios
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from backout.errors import BackoutError
 from backout.host import capabilities, seccomp
+from backout.host.bounds import be_attentive
 from backout.host.channel import Channel, as_bytes, as_text, close_all
 
 _CANNOT_START = 71  # EX_OSERR, for ourselves: the reason has gone through the pipe
@@ -31,16 +33,17 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
     wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    be_harmless = partial(_be_harmless, os.getpriority(os.PRIO_PROCESS, 0), rootless)
+    be_attentive()
     while True:
         message = channel.receive()
         if message is None:
             return
         request, descriptors = message
-        kept = frozenset() if rootless else capabilities.KEPT
         if "run" in request:
-            started = _start(request["run"], descriptors, kept, channel)
+            started = _start(request["run"], descriptors, be_harmless, channel)
         else:
-            started = _start_function(function, descriptors, kept)
+            started = _start_function(function, descriptors, be_harmless)
         close_all(descriptors)
         if isinstance(started, int):
             answer = _wait(started, channel, wake)
@@ -110,7 +113,7 @@ def _living() -> list[str]:
 
 
 def _start(
-    order: Mapping[str, Any], descriptors: Sequence[int], kept: frozenset[str], channel: Channel
+    order: Mapping[str, Any], descriptors: Sequence[int], be_harmless: Callable[[int], None], channel: Channel
 ) -> int | dict[str, Any]:
     """Start a command; give its process, or why it could not be."""
     told, tell = os.pipe2(os.O_CLOEXEC)
@@ -121,7 +124,7 @@ def _start(
         channel.send({"terminal": True}, [master])
     child = os.fork()
     if child == 0:
-        _become(order, standard, kept, tell)
+        _become(order, standard, be_harmless, tell)
     close_all([tell, *([master, standard[0]] if order["terminal"] else [])])
     with open(told, "rb") as reasons:
         reason = reasons.read()
@@ -131,12 +134,14 @@ def _start(
     return {"failed": json.loads(reason)}
 
 
-def _become(order: Mapping[str, Any], standard: Sequence[int], kept: frozenset[str], tell: int) -> NoReturn:
+def _become(
+    order: Mapping[str, Any], standard: Sequence[int], be_harmless: Callable[[int], None], tell: int
+) -> NoReturn:
     what, argv = "sandbox", [as_bytes(word) for word in order["argv"]]
     try:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
-        _be_harmless(kept, order["umask"])
+        be_harmless(order["umask"])
         if order["terminal"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         what = "cwd"
@@ -149,24 +154,27 @@ def _become(order: Mapping[str, Any], standard: Sequence[int], kept: frozenset[s
         os._exit(_CANNOT_START)
 
 
-def _be_harmless(kept: frozenset[str], umask: int) -> None:
+def _be_harmless(nice: int, rootless: bool, umask: int) -> None:  # noqa: FBT001 - bound once, where it is named
     """Make a session of its own, have signals as a shell gives them, and lose what reaches past the namespaces."""
     os.setsid()
     os.umask(umask)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
     seccomp.install()
-    capabilities.drop(kept)
+    capabilities.drop(frozenset() if rootless else capabilities.KEPT)
 
 
-def _start_function(function: Callable[[], Any] | None, descriptors: Sequence[int], kept: frozenset[str]) -> int:
+def _start_function(
+    function: Callable[[], Any] | None, descriptors: Sequence[int], be_harmless: Callable[[int], None]
+) -> int:
     (result,) = descriptors
     child = os.fork()
     if child:
         return child
     try:
-        _be_harmless(kept, 0o022)
+        be_harmless(0o022)
         _write(result, _outcome(function))
     finally:
         os._exit(0)

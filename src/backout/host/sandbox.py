@@ -18,12 +18,13 @@ from backout.errors import BackoutError, FailedError, NotPossibleError, from_doc
 from backout.host import network as networks
 from backout.host import proxy, reaper
 from backout.host.assemble import RECORD, WITH_CHANGE, WITHOUT_CHANGE, Recipe, assemble
+from backout.host.bounds import Bounds, attentive, be_the_first_to_go, read_to_the_end
 from backout.host.channel import Channel, as_bytes, as_text
 from backout.host.folders import CHECK_UPPER, CHECK_WORK, FROZEN_WORK, Folders, copy_appearance, remove_tree
 from backout.host.mounts import read, visible
 from backout.host.namespaces import Keeper, hosts_first, hosts_first_environ, look_like_the_hosts_first, start
 from backout.host.rootless import Layout, near_folders
-from backout.host.session import Limits, Session
+from backout.host.session import Session
 from backout.host.stage import Layer
 from backout.host.view import COPY, View, plan_view
 
@@ -86,6 +87,7 @@ class Sandbox:
         self._folders: Folders | None = None
         self._parts = _Parts(View((), ()), {}, {}, ())
         self._keeper: Keeper | None = None
+        self._proc = -1
         self.layers: tuple[Layer, ...] = ()
         self.t0_ns: dict[bytes, int] = {}
         self.limits: list[str] = []
@@ -142,6 +144,7 @@ class Sandbox:
         def first(channel: Channel) -> None:
             os.umask(0)
             _set_up(channel, recipe, host, listen=listen)
+            be_the_first_to_go(rootless=self._rootless)
             look_like_the_hosts_first(comm)
             reaper.serve(channel, function, rootless=self._rootless)
 
@@ -164,8 +167,9 @@ class Sandbox:
             raise RuntimeError(greeting["bug"])
         if mode == RECORD:
             self.limits += greeting["limits"]
-        if descriptors:
-            self.proxy_socket = socket.socket(fileno=descriptors[0])
+        self._proc, *listening = descriptors
+        if listening:
+            self.proxy_socket = socket.socket(fileno=listening[0])
             self.proxy_port = self.proxy_socket.getsockname()[1]
 
     def _recipe(self, mode: str) -> Recipe:
@@ -224,7 +228,7 @@ class Sandbox:
 
         Output goes to `on_output` ("stdout" or "stderr", bytes) as it comes; `terminal` gives it one of its own, all
         output being stdout then. When it has ended, what it left running is ended and named in `limits`. FailedError
-        when it cannot be started, took too long, or filled the disk: then the view is gone as well.
+        when it cannot be started, or went past a bound (`bounds`): then the view is gone as well.
         """
         if self._keeper is None:
             raise RuntimeError("the view is not there: not entered, or frozen")
@@ -235,10 +239,9 @@ class Sandbox:
             "terminal": terminal,
             "umask": _umask(),
         }
-        limits = Limits([layer.folder for layer in self.layers], timeout_s)
-        session = Session(self._keeper.channel, on_output, limits.check)
+        session = Session(self._keeper.channel, on_output, self._bounds(timeout_s).check)
         try:
-            with self._answering():
+            with self._answering(), attentive():
                 answer = session.run({"run": order}, stdin, terminal=terminal)
         except BaseException:
             self._end_view()
@@ -249,6 +252,9 @@ class Sandbox:
         self._name_what_is_not_kept(answer["in_memory"])
         status = answer["status"]
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+
+    def _bounds(self, timeout_s: float | None = None) -> Bounds:
+        return Bounds([layer.folder for layer in self.layers], self._proc, timeout_s)
 
     def _answering(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self._shims is None else self._shims.answering()
@@ -286,16 +292,16 @@ class Sandbox:
         """
         self._end_view()
         keeper = self._start(WITH_CHANGE if with_change else WITHOUT_CHANGE, function)
-        collected: list[bytes] = []
         try:
             result, theirs = os.pipe2(os.O_CLOEXEC)
             keeper.channel.send({"call": True}, [theirs])
             os.close(theirs)
-            with open(result, "rb") as file, self._answering():
-                collected.append(file.read())
+            with self._answering(), attentive():
+                said = read_to_the_end(result, self._bounds())
         finally:
+            self._forget_processes()
             keeper.end()
-        outcome = json.loads(b"".join(collected) or b'{"bug": "the process ended without a result"}')
+        outcome = json.loads(said or b'{"bug": "the process ended without a result"}')
         if "error" in outcome:
             raise from_document(outcome["error"])
         if "bug" in outcome:
@@ -309,9 +315,16 @@ class Sandbox:
                 self.proxy_socket.shutdown(socket.SHUT_RDWR)
             self.proxy_socket.close()
             self.proxy_socket = None
+        self._forget_processes()
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
             keeper.end()
+
+    def _forget_processes(self) -> None:
+        """Let go of the view's /proc, so that it goes with the view."""
+        if self._proc >= 0:
+            os.close(self._proc)
+            self._proc = -1
 
     def close(self, *, keep: bool) -> None:
         """End everything, and remove the work folders; without `keep` the uppers as well, and every trace."""
@@ -336,6 +349,7 @@ def _set_up(channel: Channel, recipe: Recipe, host: Any, *, listen: bool) -> Non
         if listen:
             descriptors.append(proxy.listen().detach())
         limits += assemble(recipe)
+        descriptors.insert(0, os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except BackoutError as error:
         channel.send({"error": error.document()})
         os._exit(1)

@@ -7,7 +7,6 @@ import fcntl
 import os
 import select
 import termios
-import time
 import tty
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -180,36 +179,3 @@ def _raw(terminal: int | None) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
-
-
-class Limits:
-    """What ends a command from outside: its time, and the free space of the file systems that hold its changes."""
-
-    def __init__(self, folders: list[bytes], timeout_s: float | None) -> None:
-        """Start the clock. A floor is 64 MiB or 1 %, or half of what is there, whatever is least (traps A6)."""
-        self._timeout_s = timeout_s
-        self._until = None if timeout_s is None else time.monotonic() + timeout_s
-        self._floors = dict(_floor(folder) for folder in folders)
-
-    def check(self) -> None:
-        """Raise FailedError when a limit is reached."""
-        if self._until is not None and time.monotonic() > self._until:
-            raise FailedError(f"The command took longer than {self._timeout_s:g} s and was ended.", next="--timeout S")
-        for folder, (bytes_left, files_left) in self._floors.items():
-            now = os.statvfs(folder)
-            what = "space" if now.f_bavail * now.f_frsize < bytes_left else "inodes"
-            if what == "space" or now.f_favail < files_left:
-                raise FailedError(
-                    f"The command was ended: the file system of {os.fsdecode(folder)} is nearly out of {what}.",
-                    state="Nothing was changed; what the command had written is removed.",
-                    next="Free some, then try again.",
-                )
-
-
-_LEAST_BYTES, _LEAST_FILES = 64 << 20, 1000
-
-
-def _floor(folder: bytes) -> tuple[bytes, tuple[int, int]]:
-    now = os.statvfs(folder)
-    size, free = now.f_blocks * now.f_frsize, now.f_bavail * now.f_frsize
-    return folder, (min(_LEAST_BYTES, size // 100, free // 2), min(_LEAST_FILES, now.f_files // 100, now.f_favail // 2))
