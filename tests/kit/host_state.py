@@ -283,6 +283,15 @@ def watched(folder: str, state: str) -> Iterator[HostState]:
         witness.end()
 
 
+@contextmanager
+def unchanged(folder: str, state: str) -> Iterator[HostState]:
+    """Hold the whole host, as far as it can be read, against what it was before (law 1)."""
+    with watched(folder, state) as host:
+        before = host.read()
+        yield host
+        assert host.since(before) == {}
+
+
 class _Near(float):
     """Seconds that count as the same when they are less than half a second apart."""
 

@@ -1,4 +1,7 @@
-"""The line of the sandbox: what a rehearsed command may not reach, tried from inside with root's power."""
+"""The line of the sandbox: what a rehearsed command may not reach, tried from inside with root's power.
+
+Whatever an attempt is answered, the whole host is compared before and after it (`host_state`).
+"""
 
 from __future__ import annotations
 
@@ -7,69 +10,161 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backout.errors import NotPossibleError
+from backout.errors import FailedError, NotPossibleError
 from backout.host import seccomp
-
-ATTEMPT = """
-import ctypes, os, socket, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-def attempt(name, *arguments):
-    ctypes.set_errno(0)
-    done = getattr(libc, name)(*arguments) >= 0
-    print("done" if done else os.strerror(ctypes.get_errno()))
-def python(function):
-    try: function(); print("done")
-    except OSError as error: print(error.strerror)
-"""
-NUMBERS = {"x86_64": {"keyctl": 250, "add_key": 248, "io_uring_setup": 425, "clone3": 435, "init_module": 175}}
-NUMBERS["aarch64"] = {"keyctl": 219, "add_key": 217, "io_uring_setup": 425, "clone3": 435, "init_module": 105}
-NUMBER = NUMBERS[os.uname().machine]
-
-NOT_THERE, FORBIDDEN, READ_ONLY = "Function not implemented", "Operation not permitted", "Read-only file system"
-ATTEMPTS = {
-    "the keyring": (f"attempt('syscall', {NUMBER['keyctl']}, 0, -3, 1)", NOT_THERE),
-    "a new key": (f"attempt('syscall', {NUMBER['add_key']}, b'user', b'n', b'v', 1, -3)", NOT_THERE),
-    "io_uring, past the filter": (f"attempt('syscall', {NUMBER['io_uring_setup']}, 1, None)", NOT_THERE),
-    "clone3, whose flags no filter sees": (f"attempt('syscall', {NUMBER['clone3']}, None, 0)", NOT_THERE),
-    "the hypervisor": ("python(lambda: socket.socket(40, socket.SOCK_STREAM))", "not supported by protocol"),
-    "the audit log": ("python(lambda: socket.socket(16, socket.SOCK_RAW, 9))", "Protocol not supported"),
-    "the clock": ("python(lambda: time.clock_settime(time.CLOCK_REALTIME, time.time()))", FORBIDDEN),
-    "kernel modules": (f"attempt('syscall', {NUMBER['init_module']}, b'', 0, b'')", (FORBIDDEN, NOT_THERE)),
-    "mounts": ("attempt('mount', b'x', b'/mnt', b'tmpfs', 0, None)", FORBIDDEN),
-    "the masks": ("attempt('umount2', b'/proc/sys', 2)", FORBIDDEN),
-    "a user namespace": ("attempt('unshare', 0x10000000)", FORBIDDEN),
-    "a mount namespace": ("attempt('unshare', 0x20000)", FORBIDDEN),
-    "a reboot": ("attempt('reboot', 0xfee1dead)", FORBIDDEN),
-    "kernel settings": ("python(lambda: open('/proc/sys/kernel/core_pattern', 'w'))", READ_ONLY),
-    "interrupts": ("python(lambda: open('/proc/irq/default_smp_affinity', 'w'))", READ_ONLY),
-    "devices' settings": ("python(lambda: open('/sys/kernel/uevent_helper', 'w'))", READ_ONLY),
-    "the sandbox's own program": ("python(lambda: os.chmod('/proc/1/exe', 0o777))", "Permission denied"),
-    "the sandbox's own root": ("python(lambda: os.listdir('/proc/1/root'))", "Permission denied"),
-    "raw disks": (
-        "os.mknod('disk', 0o060600, os.stat('/').st_dev and os.makedev(7, 0)); python(lambda: open('disk', 'rb'))",
-        "Permission denied",
-    ),
-    "raw disks through /dev": (
-        "os.mknod('/dev/disk', 0o060600, os.makedev(7, 0)); python(lambda: open('/dev/disk', 'rb'))",
-        "Permission denied",
-    ),
-    "files by handle": ("attempt('open_by_handle_at', os.open('/', 0), (ctypes.c_uint * 8)(8, 1), 0)", FORBIDDEN),
-}
+from backout.host.bounds import MOST_TASKS
+from backout.host.mounting import bind, tmpfs
+from kit.attempts import ATTEMPT, ATTEMPTS, READ_ONLY, tell
+from kit.host_state import HostState
 
 
 @pytest.mark.parametrize("what", ATTEMPTS)
-def test_root_in_the_view_does_not_reach(place: Any, what: str) -> None:
+def test_root_in_the_view_does_not_reach(place: Any, host_state: HostState, what: str) -> None:
     """Each is an object of the whole host, which no copy-on-write layer covers (D1, D2)."""
     script, answer = ATTEMPTS[what]
-    ran = place.run(sys.executable, "-c", ATTEMPT + script)
+    ran = place.run(sys.executable, "-c", ATTEMPT + script, env=tell(host_state))
     assert ran.err == ""
     assert ran.out.strip().endswith(answer)
+
+
+@pytest.mark.usefixtures("host_state")
+def test_a_signal_to_everything_reaches_nothing_of_the_host(place: Any) -> None:
+    """`kill -9 -1` is one typing error away from `kill -9 -$pid`; nor does the view's first process mind signals."""
+    numbers = " ".join(str(number) for number in range(1, 32))
+    ran = place.run(f"setsid sleep 1000 & for n in {numbers}; do kill -$n 1; done; kill -9 -1; echo alive")
+    assert ran.out == "alive\n"
+    assert not [limit for limit in ran.limits if "left behind" in limit]
+
+
+BOMBS = {
+    "processes": "b() { b | b & }; b; sleep 1000",
+    "threads": "python3 -c 'import threading, time; threading.stack_size(1 << 16)\n"
+    "while True: threading.Thread(target=time.sleep, args=(1000,)).start()'",
+}
+
+
+@pytest.mark.usefixtures("host_state")
+@pytest.mark.parametrize("what", BOMBS)
+def test_a_fork_bomb_is_ended_while_the_host_still_has_room(place: Any, what: str) -> None:
+    """No bound of the kernel's is for root, and at the end of the process numbers nobody can even log in."""
+    most = 0
+
+    def watch() -> None:
+        nonlocal most
+        while not ended.wait(0.02):
+            most = max(most, int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2]))
+
+    ended = threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with pytest.raises(FailedError) as raised:
+        place.run("bash", "-c", BOMBS[what])
+    ended.set()
+    watcher.join()
+    assert f"more than {MOST_TASKS} processes" in raised.value.what
+    assert raised.value.state.startswith("Nothing was changed")
+    assert MOST_TASKS // 2 < most < 6 * MOST_TASKS
+
+
+def test_a_check_that_is_a_fork_bomb_is_ended(place: Any) -> None:
+    """A check is a command like any other."""
+    with place.sandbox() as sandbox:
+        sandbox.freeze()
+        with pytest.raises(FailedError, match="processes and threads"):
+            sandbox.call(lambda: subprocess.run(["bash", "-c", BOMBS["processes"]], check=False).returncode)
+    sandbox.close(keep=False)
+
+
+@pytest.mark.usefixtures("host_state")
+def test_a_daemon_that_minds_no_signal_is_ended_and_named(place: Any) -> None:
+    """It has let go of all that bound it to the command, and would be a change of the host that no layer shows (D2)."""
+    daemon = (
+        "import os, signal, time\n"
+        "for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.setsid(); os.chdir('/'); os.closerange(0, 99)\n"
+        "if os.fork(): os._exit(0)\n"
+        "open('/proc/self/comm', 'w').write('toy-daemon'); time.sleep(1000)"
+    )
+    ran = place.run("python3", "-c", daemon)
+    assert any("toy-daemon" in limit for limit in ran.limits)
+
+
+@pytest.mark.usefixtures("host_state")
+def test_the_way_out_of_a_chroot_ends_at_the_views_root(place: Any) -> None:
+    """The example of chroot(2): a directory held open leads out of a later chroot, here no further than the view."""
+    script = (
+        "import os; os.mkdir('jail'); held = os.open('.', os.O_RDONLY); os.chroot('jail'); os.fchdir(held)\n"
+        "for _ in range(99): os.chdir('..')\n"
+        "os.chroot('.'); open('/backout-test-escaped', 'w').write('out')"
+    )
+    ran = place.run("python3", "-c", script)
+    assert (ran.code, ran.recorded) == (0, {"/backout-test-escaped": "out"})
+
+
+def test_a_command_that_uses_up_the_inodes_is_ended_in_time(place: Any, in_child: Any) -> None:
+    """A disk is full in two ways; the host's own file system is never at stake here (A6)."""
+
+    def inside() -> list[Any]:
+        os.mkdir(place.path("memory"))
+        tmpfs(os.fsencode(place.path("memory")), b"size=32m,nr_inodes=9000")
+        before = os.statvfs(place.path("memory")).f_ffree
+        with pytest.raises(FailedError) as raised:
+            place.run("cd memory; i=0; while :; do i=$((i+1)); : > $i; done")
+        return [raised.value.what, raised.value.state, before - os.statvfs(place.path("memory")).f_ffree]
+
+    what, state, left = in_child(inside, own_mounts=True)
+    assert "nearly out of inodes" in what
+    assert state.startswith("Nothing was changed")
+    assert left == 0
+
+
+@pytest.mark.usefixtures("host_state")
+def test_memory_in_the_view_has_an_end(place: Any) -> None:
+    """A log to a mistyped /dev/nul fills the host's memory; so does /dev/shm, which is no larger than the host's."""
+    ran = place.run("head -c 9000000 /dev/zero > /dev/nul; stat -fc %b /dev/shm; cat /proc/self/oom_score_adj")
+    assert "No space left on device" in ran.err
+    blocks, preferred = map(int, ran.out.split())
+    assert blocks <= min(os.statvfs("/dev/shm").f_blocks, os.sysconf("SC_PHYS_PAGES") // 2 + 1)
+    assert preferred == 1000
+
+
+def test_a_host_that_runs_out_of_memory_ends_the_command(place: Any, in_child: Any) -> None:
+    """What the kernel then ends would be its choice; the memory is told here by a stand-in for /proc/meminfo."""
+    fake = place.write("meminfo", Path("/proc/meminfo").read_text())
+
+    def run_out(*_: object) -> None:
+        Path(fake).write_text("MemAvailable: 9000 kB\nSwapFree: 0 kB\n")
+
+    def inside() -> list[str]:
+        bind(os.fsencode(fake), b"/proc/meminfo")
+        with place.sandbox() as sandbox, pytest.raises(FailedError) as raised:
+            sandbox.run([b"sh", b"-c", b"echo begun; sleep 1000"], b"/", {b"PATH": b"/bin"}, run_out)
+        sandbox.close(keep=False)
+        return [raised.value.what, raised.value.state, *os.listdir(place.state)]
+
+    what, state = in_child(inside, own_mounts=True)
+    assert "nearly out of memory" in what
+    assert state.startswith("Nothing was changed")
+
+
+def test_what_is_rehearsed_runs_with_the_callers_turn_and_no_better(place: Any, in_child: Any) -> None:
+    """Those who watch are given their turn before others (`bounds`); the command must not inherit that."""
+
+    def inside() -> Any:
+        os.nice(3)
+        before = (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority)
+        ran = place.run("cut -d' ' -f19,40,41 /proc/self/stat")  # nice, priority and policy: proc_pid_stat(5)
+        return [ran.out, before == (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority), os.nice(0)]
+
+    assert in_child(inside) == ["3 0 0\n", True, 3]
 
 
 def test_no_process_of_the_host_is_seen_or_reached(place: Any) -> None:

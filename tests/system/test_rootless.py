@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from backout.errors import NotPossibleError
+from backout.errors import FailedError, NotPossibleError
 from backout.host import seccomp
 from backout.host.libc import call
 from backout.host.mounting import tmpfs
-
-USER = 61234
+from kit.attempts import ATTEMPT, ATTEMPTS, PRIVATE, tell
+from kit.host_state import unchanged
+from kit.user import USER
 
 
 @pytest.fixture
@@ -54,6 +55,32 @@ def test_what_is_not_the_users_answers_as_on_the_host(place: Any, home: str, in_
     lines = in_child(lambda: place.run(script).out, uid=USER).splitlines()
     assert len(lines) == 7
     assert all("denied" in line or "not permitted" in line or "superuser" in line for line in lines), lines
+    assert home
+
+
+@pytest.mark.parametrize("what", sorted({*ATTEMPTS} - {*PRIVATE}))
+def test_a_user_in_the_view_does_not_get_out(place: Any, home: str, in_child: Any, what: str) -> None:
+    """Law 1: here the line is drawn by the user's own rights and the user namespace. It must be as tight."""
+    os.mkdir(place.state, 0o700)
+    os.chown(place.state, USER, USER)
+    with unchanged(home, os.fsdecode(place.state)) as host:
+        env = tell(host)
+        _, out, err, *_ = in_child(
+            lambda: place.run("/usr/bin/python3", "-c", ATTEMPT + ATTEMPTS[what][0], env=env), uid=USER
+        )
+    assert "done" not in out
+    assert out.strip() or "PermissionError" in err
+
+
+def test_a_users_fork_bomb_is_ended(place: Any, home: str, in_child: Any) -> None:
+    """The kernel holds a user's at a number, at which it would stay for ever; then it is ended as root's is."""
+
+    def inside() -> str:
+        with pytest.raises(FailedError) as raised:
+            place.run("bash", "-c", "b() { b | b & }; b; sleep 1000")
+        return str(raised.value.what)
+
+    assert "processes and threads" in in_child(inside, uid=USER)
     assert home
 
 

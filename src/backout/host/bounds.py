@@ -1,8 +1,9 @@
 """What ends a command from outside: its time, how many processes it is, and what it leaves of the host's space.
 
 The kernel's own bounds are not for root (RLIMIT_NPROC), or need a control group, which not every host lets one make
-without asking its service manager. So the process that waits for the command looks, about every 50 ms, and ends the
-view: once its first process dies, the kernel lets no other be started (pid_namespaces(7)).
+without asking its service manager. So somebody looks, about every 50 ms: at space and time the process that waits for
+the command, at processes the view's first one. That has nothing else to do, so that it can be given its turn before all
+others; and once it ends, the kernel lets no other be started in there (pid_namespaces(7)).
 """
 
 from __future__ import annotations
@@ -12,30 +13,29 @@ import os
 import resource
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from backout.errors import FailedError
 
 TICK_S = 0.05
 MOST_TASKS = 2048
 """Processes and threads together: more than package managers and compilers start, less than a host has numbers for."""
-_LEAST_BYTES, _LEAST_FILES, _LEAST_MEMORY_BYTES = 64 << 20, 1000, 256 << 20
+_LEAST_BYTES, _LEAST_FILES, _LEAST_PART = 256 << 20, 5000, 50
 _REMOVED = "Nothing was changed; what the command had written is removed."
 
 
 class Bounds:
-    """The bounds of one command. `proc` is the view's /proc, opened."""
+    """The bounds of one command that are held by the process which waits for it."""
 
-    def __init__(self, folders: Sequence[bytes], proc: int, timeout_s: float | None = None) -> None:
-        """Start the clock. A floor is 64 MiB or 1 %, or half of what is there, whatever is least (traps A6).
+    def __init__(self, folders: Sequence[bytes], timeout_s: float | None = None) -> None:
+        """Start the clock. A floor is 256 MiB or 2 %, or half of what is there, whatever is least (traps A6).
 
         Of memory it is 256 MiB, or a quarter of what programs can still have.
         """
-        self._timeout_s, self._proc = timeout_s, proc
+        self._timeout_s = timeout_s
         self._until = None if timeout_s is None else time.monotonic() + timeout_s
         self._floors = dict(_floor(folder) for folder in folders)
-        self._least_memory = min(_LEAST_MEMORY_BYTES, _memory() // 4)
-        self._others = _all_tasks()
+        self._least_memory = min(_LEAST_BYTES, _memory() // 4)
         self._next = 0.0
 
     def check(self) -> None:
@@ -46,11 +46,11 @@ class Bounds:
         self._next = now + TICK_S
         if self._until is not None and now > self._until:
             raise FailedError(f"The command took longer than {self._timeout_s:g} s and was ended.", next="--timeout S")
-        self._check_space()
+        self.check_space()
         self._check_memory()
-        self._check_tasks()
 
-    def _check_space(self) -> None:
+    def check_space(self) -> None:
+        """Raise FailedError when a disk is below its floor: also once the command has ended, perhaps for that."""
         for folder, (bytes_left, files_left) in self._floors.items():
             now = os.statvfs(folder)
             what = "space" if now.f_bavail * now.f_frsize < bytes_left else "inodes"
@@ -69,13 +69,37 @@ class Bounds:
                 next="Free some, then try again.",
             )
 
-    def _check_tasks(self) -> None:
-        if _all_tasks() - self._others > MOST_TASKS // 2 and _are_too_many(self._proc):
-            raise FailedError(
-                f"The command was ended: it had become more than {MOST_TASKS} processes and threads.",
-                state=_REMOVED,
-                next="Look what in the command starts ever more processes.",
-            )
+
+class Tasks:
+    """How many a command has become, looked at from inside its PID namespace."""
+
+    def __init__(self) -> None:
+        self._others = _all_tasks()
+
+    def are_too_many(self) -> bool:
+        """Tell whether there are more than `MOST_TASKS`; quickly while the host has few."""
+        if _all_tasks() - self._others < MOST_TASKS // 2:
+            return False
+        found = 0
+        with os.scandir("/proc") as entries:
+            for entry in entries:
+                if entry.name.isdigit():
+                    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                        found += (
+                            os.stat(entry.path + "/task").st_nlink - 2
+                        )  # it has a link for each thread, and two more
+                if found > MOST_TASKS:
+                    return True
+        return False
+
+
+def too_many() -> FailedError:
+    """Give the error for a command that became too many."""
+    return FailedError(
+        f"The command was ended: it had become more than {MOST_TASKS} processes and threads.",
+        state=_REMOVED,
+        next="Look what in the command starts ever more processes.",
+    )
 
 
 def be_the_first_to_go(*, rootless: bool) -> None:
@@ -92,30 +116,15 @@ def be_the_first_to_go(*, rootless: bool) -> None:
         resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
-def be_attentive() -> bool:
-    """Let this thread run when it wants to, whatever else does; tell whether that was allowed, as to root.
+def be_attentive() -> None:
+    """Let this process run when it wants to, whatever else does; where that is not allowed, as without root, go on.
 
-    A fork bomb leaves others no turn for seconds: 24,000 processes came to be before an ordinary thread had looked
-    twice, and the view's first process had died. It must sleep but for its looks; what it starts is ordinary, with
-    nice 0. Without root the kernel bounds a user's processes (RLIMIT_NPROC).
+    A fork bomb leaves others no turn for seconds: 30,000 processes came to be before an ordinary one had looked twice.
+    Whoever calls this must sleep but for its looks. What it starts is ordinary, with nice 0. Without root the kernel
+    bounds a user's processes (RLIMIT_NPROC).
     """
-    try:
+    with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    except PermissionError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def attentive() -> Iterator[None]:
-    """Be attentive for a while."""
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    changed = be_attentive()
-    try:
-        yield
-    finally:
-        if changed:
-            os.sched_setscheduler(0, policy, parameters)
 
 
 def read_to_the_end(descriptor: int, bounds: Bounds) -> bytes:
@@ -136,7 +145,8 @@ def read_to_the_end(descriptor: int, bounds: Bounds) -> bytes:
 def _floor(folder: bytes) -> tuple[bytes, tuple[int, int]]:
     now = os.statvfs(folder)
     size, free = now.f_blocks * now.f_frsize, now.f_bavail * now.f_frsize
-    return folder, (min(_LEAST_BYTES, size // 100, free // 2), min(_LEAST_FILES, now.f_files // 100, now.f_favail // 2))
+    least_files = min(_LEAST_FILES, now.f_files // _LEAST_PART, now.f_favail // 2)
+    return folder, (min(_LEAST_BYTES, size // _LEAST_PART, free // 2), least_files)
 
 
 def _memory() -> int:
@@ -150,15 +160,3 @@ def _all_tasks() -> int:
     """Tell how many processes and threads the whole host has: one read, however many there are (proc_loadavg(5))."""
     with open("/proc/loadavg", "rb") as file:
         return int(file.read().split()[3].partition(b"/")[2])
-
-
-def _are_too_many(proc: int) -> bool:
-    """Count processes and threads: a process' task folder has a link for each of its threads, and two more."""
-    found = 0
-    for entry in os.scandir(proc):
-        if entry.name.isdigit():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                found += os.stat(entry.name + "/task", dir_fd=proc).st_nlink - 2
-        if found > MOST_TASKS:
-            return True
-    return False

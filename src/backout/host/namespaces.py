@@ -89,8 +89,8 @@ def _leave_the_parent(kept: int) -> None:
             with contextlib.suppress(OSError):
                 os.close(int(name))
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM, signal.SIGWINCH):
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        signal.signal(number, signal.SIG_DFL)  # against which the kernel keeps the first process of a namespace alive
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

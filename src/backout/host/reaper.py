@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from backout.errors import BackoutError
 from backout.host import capabilities, seccomp
-from backout.host.bounds import be_attentive
+from backout.host.bounds import TICK_S, Tasks, be_attentive
 from backout.host.channel import Channel, as_bytes, as_text, close_all
 
 _CANNOT_START = 71  # EX_OSERR, for ourselves: the reason has gone through the pipe
@@ -27,8 +27,8 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
     """Answer the parent's requests until it closes the channel.
 
     `{"run": {argv, cwd, env, terminal}}` with descriptors (stdin, stdout, stderr), and `{"call": true}` with one for
-    the result. The answer is `{status, left, in_memory}` (names: of processes, in /dev/shm), or `{failed: {errno,
-    what}}` when the command could not be started.
+    the result. The answer is `{status, left, in_memory}` (names: of processes, in /dev/shm), `{failed: {errno,
+    what}}` when the command could not be started, or `{too_many}` when it became too many processes (`bounds`).
     """
     wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
@@ -54,14 +54,20 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
 
 
 def _wait(child: int, channel: Channel, wake: int) -> dict[str, Any] | None:
-    """Wait for the command, then end what it left; None when the parent went away before."""
+    """Wait for the command, then end what it left.
+
+    None when the parent went away before, or was told that the command is too many: then all ends with this process.
+    """
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN | select.POLLHUP)
     waiting.register(wake, select.POLLIN)
-    status = None
+    tasks, status = Tasks(), None
     while status is None:
-        ready = {descriptor for descriptor, _ in waiting.poll()}
+        ready = {descriptor for descriptor, _ in waiting.poll(TICK_S * 1000)}
         if channel.fileno() in ready:
+            return None
+        if tasks.are_too_many():
+            channel.send({"too_many": True})
             return None
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)

@@ -18,7 +18,7 @@ from backout.errors import BackoutError, FailedError, NotPossibleError, from_doc
 from backout.host import network as networks
 from backout.host import proxy, reaper
 from backout.host.assemble import RECORD, WITH_CHANGE, WITHOUT_CHANGE, Recipe, assemble
-from backout.host.bounds import Bounds, attentive, be_the_first_to_go, read_to_the_end
+from backout.host.bounds import Bounds, be_the_first_to_go, read_to_the_end, too_many
 from backout.host.channel import Channel, as_bytes, as_text
 from backout.host.folders import CHECK_UPPER, CHECK_WORK, FROZEN_WORK, Folders, copy_appearance, remove_tree
 from backout.host.mounts import read, visible
@@ -87,7 +87,6 @@ class Sandbox:
         self._folders: Folders | None = None
         self._parts = _Parts(View((), ()), {}, {}, ())
         self._keeper: Keeper | None = None
-        self._proc = -1
         self.layers: tuple[Layer, ...] = ()
         self.t0_ns: dict[bytes, int] = {}
         self.limits: list[str] = []
@@ -167,9 +166,8 @@ class Sandbox:
             raise RuntimeError(greeting["bug"])
         if mode == RECORD:
             self.limits += greeting["limits"]
-        self._proc, *listening = descriptors
-        if listening:
-            self.proxy_socket = socket.socket(fileno=listening[0])
+        if descriptors:
+            self.proxy_socket = socket.socket(fileno=descriptors[0])
             self.proxy_port = self.proxy_socket.getsockname()[1]
 
     def _recipe(self, mode: str) -> Recipe:
@@ -239,13 +237,18 @@ class Sandbox:
             "terminal": terminal,
             "umask": _umask(),
         }
-        session = Session(self._keeper.channel, on_output, self._bounds(timeout_s).check)
+        bounds = self._bounds(timeout_s)
+        session = Session(self._keeper.channel, on_output, bounds.check)
         try:
-            with self._answering(), attentive():
+            with self._answering():
                 answer = session.run({"run": order}, stdin, terminal=terminal)
+            bounds.check_space()
         except BaseException:
             self._end_view()
             raise
+        if "too_many" in answer:
+            self._end_view()
+            raise too_many()
         if "failed" in answer:
             raise _cannot_start(answer["failed"], argv, cwd)
         self._name_the_left(answer["left"])
@@ -254,7 +257,7 @@ class Sandbox:
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
     def _bounds(self, timeout_s: float | None = None) -> Bounds:
-        return Bounds([layer.folder for layer in self.layers], self._proc, timeout_s)
+        return Bounds([layer.folder for layer in self.layers], timeout_s)
 
     def _answering(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self._shims is None else self._shims.answering()
@@ -296,10 +299,11 @@ class Sandbox:
             result, theirs = os.pipe2(os.O_CLOEXEC)
             keeper.channel.send({"call": True}, [theirs])
             os.close(theirs)
-            with self._answering(), attentive():
+            with self._answering():
                 said = read_to_the_end(result, self._bounds())
+            if not said and keeper.channel.receive():
+                raise too_many()
         finally:
-            self._forget_processes()
             keeper.end()
         outcome = json.loads(said or b'{"bug": "the process ended without a result"}')
         if "error" in outcome:
@@ -315,16 +319,9 @@ class Sandbox:
                 self.proxy_socket.shutdown(socket.SHUT_RDWR)
             self.proxy_socket.close()
             self.proxy_socket = None
-        self._forget_processes()
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
             keeper.end()
-
-    def _forget_processes(self) -> None:
-        """Let go of the view's /proc, so that it goes with the view."""
-        if self._proc >= 0:
-            os.close(self._proc)
-            self._proc = -1
 
     def close(self, *, keep: bool) -> None:
         """End everything, and remove the work folders; without `keep` the uppers as well, and every trace."""
@@ -349,7 +346,6 @@ def _set_up(channel: Channel, recipe: Recipe, host: Any, *, listen: bool) -> Non
         if listen:
             descriptors.append(proxy.listen().detach())
         limits += assemble(recipe)
-        descriptors.insert(0, os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except BackoutError as error:
         channel.send({"error": error.document()})
         os._exit(1)
