@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from backout.host import seccomp
 from backout.host.bounds import MOST_TASKS
 from backout.host.mounting import bind, tmpfs
 from kit.attempts import ATTEMPT, ATTEMPTS, READ_ONLY, tell
+from kit.cli import Backout
 from kit.host_state import HostState
 
 
@@ -255,3 +257,63 @@ def test_the_hosts_name_and_messages_are_its_own(place: Any) -> None:
     finally:
         libc.msgctl(queue, 0, None)
     assert ran.out == "0\n"
+
+
+TRIED = {
+    "mount": "mount('x', '/mnt', 'tmpfs', 0, None)",
+    "umount2": "umount2('/mnt', 0)",
+    "swapon": "swapon('x', 0)",
+    "swapoff": "swapoff('x')",
+    "init_module": "init_module('', 0, '')",
+    "delete_module": "delete_module('x', 0)",
+    "clock_settime": "clock_settime(0, (ctypes.c_long * 2)(1, 0))",
+    "sethostname": "sethostname('x', 1)",
+    "setdomainname": "setdomainname('x', 1)",
+    "reboot": "reboot(0)",
+    "acct": "acct('x')",
+}
+"""System calls of `refused` as the C library has them, so that the name is not ours."""
+TELLS = "The command tried what a rehearsal refuses, so that its effect is not known: "
+
+
+@pytest.mark.usefixtures("host_state")
+def test_what_was_refused_is_named(place: Any) -> None:
+    """A report that is silent about it would say that the command does less than it does."""
+    calls = "; ".join(f"libc.{call}" for call in TRIED.values())
+    ran = place.run("python3", "-c", f"import ctypes; libc = ctypes.CDLL(None); {calls}")
+    assert (ran.code, ran.err) == (0, "")
+    (limit,) = ran.limits
+    assert limit.startswith(f"{TELLS}mounting (mount, umount2), ")
+    named = re.findall(r"\(([a-z_2, ]+)\)", limit)
+    assert sorted(", ".join(named).split(", ")) == sorted(TRIED)
+
+
+def test_who_tries_nothing_is_told_nothing(place: Any) -> None:
+    """A limit that stands in every report is read in none."""
+    assert place.run("ls > list; su nobody -s /bin/sh -c true; unshare -m true || true").limits == []
+
+
+def test_the_refused_get_the_same_answer_where_the_kernel_asks_nobody(
+    place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before Linux 5.0, or below another listener: refused all the same, and not told."""
+    monkeypatch.setattr("backout.host.refused._NEW_LISTENER", 1 << 30)
+    ran = place.run("mount -t tmpfs none /mnt || hostname toy")
+    assert ran.code != 0
+    assert ran.limits == []
+
+
+def test_many_who_are_refused_at_once_all_get_their_answer(place: Any) -> None:
+    """Nobody is left waiting: neither those that are killed while they ask, nor those that ask when all is over."""
+    mount = "import ctypes\nwhile True: ctypes.CDLL(None).mount(b'x', b'/mnt', b'tmpfs', 0, None)"
+    ran = place.run(
+        f'for i in 1 2 3 4; do timeout -s KILL 0.2 python3 -c "{mount}" & done; wait; python3 -c "{mount}" &'
+    )
+    assert ran.code == 0
+    assert any(limit.startswith(f"{TELLS}mounting (mount)") for limit in ran.limits)
+
+
+def test_a_report_names_what_was_refused(backout: Backout) -> None:
+    """As a person meets it: a set-up script that mounts goes on without, and the report says so."""
+    document, _ = backout.json("rehearse", "--network", "none", "--", "mount -t tmpfs none /mnt || echo 3 > app.conf")
+    assert [limit for limit in document["limits"] if limit.startswith(f"{TELLS}mounting (")]

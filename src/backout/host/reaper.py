@@ -12,23 +12,27 @@ import signal
 import termios
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, Optional
 
 from backout.errors import BackoutError
 from backout.host import capabilities, seccomp
 from backout.host.bounds import TICK_S, Tasks, be_attentive
-from backout.host.channel import Channel, as_bytes, as_text, close_all
+from backout.host.channel import Channel, as_bytes, as_text, close_all, pair
+from backout.host.refused import Listener
 
 _CANNOT_START = 71  # EX_OSERR, for ourselves: the reason has gone through the pipe
 _SETTLE_S = 0.05
+_BeHarmless = Callable[[int, Optional[Channel]], None]
+"""Takes the umask, and whom to tell."""
 
 
 def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: bool) -> None:
     """Answer the parent's requests until it closes the channel.
 
     `{"run": {argv, cwd, env, terminal}}` with descriptors (stdin, stdout, stderr), and `{"call": true}` with one for
-    the result. The answer is `{status, left, in_memory}` (names: of processes, in /dev/shm), `{failed: {errno,
-    what}}` when the command could not be started, or `{too_many}` when it became too many processes (`bounds`).
+    the result. The answer is `{status, left, in_memory, tried}` (names: of processes, in /dev/shm, of refused system
+    calls), `{failed: {errno, what}}` when the command could not be started, or `{too_many}` when it became too many
+    processes (`bounds`).
     """
     wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
@@ -43,17 +47,22 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
         if "run" in request:
             started = _start(request["run"], descriptors, be_harmless, channel)
         else:
-            started = _start_function(function, descriptors, be_harmless)
+            started = _Started(_start_function(function, descriptors, be_harmless))
         close_all(descriptors)
-        if isinstance(started, int):
-            answer = _wait(started, channel, wake)
-            if answer is None:
-                return
-            started = answer
-        channel.send(started)
+        answer = _wait(started, channel, wake) if isinstance(started, _Started) else started
+        if answer is None:
+            return
+        channel.send(answer)
 
 
-def _wait(child: int, channel: Channel, wake: int) -> dict[str, Any] | None:
+class _Started(NamedTuple):
+    """A child, and who listens to what it is refused."""
+
+    child: int
+    listener: Listener | None = None
+
+
+def _wait(started: _Started, channel: Channel, wake: int) -> dict[str, Any] | None:
     """Wait for the command, then end what it left.
 
     None when the parent went away before, or was told that the command is too many: then all ends with this process.
@@ -61,19 +70,28 @@ def _wait(child: int, channel: Channel, wake: int) -> dict[str, Any] | None:
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN | select.POLLHUP)
     waiting.register(wake, select.POLLIN)
+    listener = started.listener
+    if listener is not None:
+        waiting.register(listener.fileno(), select.POLLIN)
     tasks, status = Tasks(), None
     while status is None:
-        ready = {descriptor for descriptor, _ in waiting.poll(TICK_S * 1000)}
+        ready = dict(waiting.poll(TICK_S * 1000))
         if channel.fileno() in ready:
             return None
+        if listener is not None and ready.get(listener.fileno(), 0) & select.POLLIN:
+            listener.refuse()
         if tasks.are_too_many():
             channel.send({"too_many": True})
             return None
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)
-        status = _reap(child)
+        status = _reap(started.child)
+    tried = sorted(listener.tried) if listener is not None else []
     in_memory = [as_text(name) for name in sorted(os.listdir(b"/dev/shm"))]
-    return {"status": status, "left": _end_all(), "in_memory": in_memory}
+    answer = {"status": status, "left": _end_all(), "in_memory": in_memory, "tried": tried}
+    if listener is not None:
+        listener.close()
+    return answer
 
 
 def _reap(wanted: int | None) -> int | None:
@@ -119,10 +137,10 @@ def _living() -> list[str]:
 
 
 def _start(
-    order: Mapping[str, Any], descriptors: Sequence[int], be_harmless: Callable[[int], None], channel: Channel
-) -> int | dict[str, Any]:
+    order: Mapping[str, Any], descriptors: Sequence[int], be_harmless: _BeHarmless, channel: Channel
+) -> _Started | dict[str, Any]:
     """Start a command; give its process, or why it could not be."""
-    told, tell = os.pipe2(os.O_CLOEXEC)
+    told, tell = pair()
     standard, master = list(descriptors), -1
     if order["terminal"]:
         master, slave = os.openpty()
@@ -131,23 +149,27 @@ def _start(
     child = os.fork()
     if child == 0:
         _become(order, standard, be_harmless, tell)
-    close_all([tell, *([master, standard[0]] if order["terminal"] else [])])
-    with open(told, "rb") as reasons:
-        reason = reasons.read()
-    if not reason:
-        return child
+    tell.close()
+    close_all([master, standard[0]] if order["terminal"] else [])
+    message, listener = told.receive(), None
+    if message and message[1]:
+        listener = Listener(*message[1])
+        message = told.receive()
+    told.close()
+    if message is None:
+        return _Started(child, listener)
     os.waitpid(child, 0)
-    return {"failed": json.loads(reason)}
+    if listener is not None:
+        listener.close()
+    return {"failed": message[0]}
 
 
-def _become(
-    order: Mapping[str, Any], standard: Sequence[int], be_harmless: Callable[[int], None], tell: int
-) -> NoReturn:
+def _become(order: Mapping[str, Any], standard: Sequence[int], be_harmless: _BeHarmless, tell: Channel) -> NoReturn:
     what, argv = "sandbox", [as_bytes(word) for word in order["argv"]]
     try:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
-        be_harmless(order["umask"])
+        be_harmless(order["umask"], tell)
         if order["terminal"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         what = "cwd"
@@ -155,32 +177,39 @@ def _become(
         what = "argv"
         os.execvpe(argv[0], argv, {as_bytes(name): as_bytes(value) for name, value in order["env"].items()})  # noqa: S606
     except OSError as error:
-        os.write(tell, json.dumps({"errno": error.errno or errno.EIO, "what": what}).encode())
+        tell.send({"errno": error.errno or errno.EIO, "what": what})
     finally:
         os._exit(_CANNOT_START)
 
 
-def _be_harmless(nice: int, rootless: bool, umask: int) -> None:  # noqa: FBT001 - bound once, where it is named
-    """Make a session of its own, have signals as a shell gives them, and lose what reaches past the namespaces."""
+def _be_harmless(nice: int, rootless: bool, umask: int, tell: Channel | None) -> None:  # noqa: FBT001 - bound in `serve`
+    """Make a session of its own, have signals as a shell gives them, and lose what reaches past the namespaces.
+
+    `tell` is given a descriptor for what is refused. A user is refused the same on the host, so nobody needs to hear.
+    """
     os.setsid()
     os.umask(umask)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     os.setpriority(os.PRIO_PROCESS, 0, nice)
-    seccomp.install()
+    if tell is None or rootless:
+        seccomp.install()
+    else:
+        listener = seccomp.install_asking()
+        if listener is not None:
+            tell.send({}, [listener])
+            os.close(listener)
     capabilities.drop(frozenset() if rootless else capabilities.KEPT)
 
 
-def _start_function(
-    function: Callable[[], Any] | None, descriptors: Sequence[int], be_harmless: Callable[[int], None]
-) -> int:
+def _start_function(function: Callable[[], Any] | None, descriptors: Sequence[int], be_harmless: _BeHarmless) -> int:
     (result,) = descriptors
     child = os.fork()
     if child:
         return child
     try:
-        be_harmless(0o022)
+        be_harmless(0o022, None)
         _write(result, _outcome(function))
     finally:
         os._exit(0)

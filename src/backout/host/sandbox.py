@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from backout.errors import BackoutError, FailedError, NotPossibleError, from_document
 from backout.host import network as networks
-from backout.host import proxy, reaper
+from backout.host import proxy, reaper, refused
 from backout.host.assemble import RECORD, WITH_CHANGE, WITHOUT_CHANGE, Recipe, assemble
 from backout.host.bounds import Bounds, be_the_first_to_go, read_to_the_end, too_many
 from backout.host.channel import Channel, as_bytes, as_text
@@ -253,6 +253,8 @@ class Sandbox:
             raise _cannot_start(answer["failed"], argv, cwd)
         self._name_the_left(answer["left"])
         self._name_what_is_not_kept(answer["in_memory"])
+        if answer["tried"]:
+            self.limits.append(refused.sentence(answer["tried"]))
         status = answer["status"]
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 

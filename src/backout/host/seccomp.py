@@ -1,7 +1,8 @@
 """The system calls that a rehearsed command may not make: those to kernel objects outside namespaces (traps D1).
 
-Capabilities stop the rest. A filter is classic BPF over `struct seccomp_data` (seccomp(2)); the numbers are those of
-the kernel's `arch/*/entry/syscalls/*.tbl`. It needs no_new_privs not, and sets it not: sudo and su work as on the host.
+Capabilities stop the rest; of some of it the kernel asks us before (`refused`). A filter is classic BPF over `struct
+seccomp_data` (seccomp(2)); the numbers are those of the kernel's `arch/*/entry/syscalls/*.tbl`. It needs no_new_privs
+not, and sets it not: sudo and su work as on the host.
 
 Refused:
 - keyctl, add_key, request_key: keyrings are shared by the whole host. "Not implemented", as on a kernel without keys.
@@ -21,13 +22,15 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from backout.errors import NotPossibleError
+from backout.host import refused
 from backout.host.libc import call
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/bpf_common.h
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000  # linux/seccomp.h
+_ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000  # linux/seccomp.h
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _CLONE_NEWUSER = 0x10000000
@@ -76,9 +79,11 @@ def _load_argument(index: int) -> bytes:
     return _instruction(_LOAD, _ARGUMENTS_AT + 8 * index)
 
 
-def _block(arch: _Arch) -> list[bytes]:
+def _block(arch: _Arch, asked: Iterable[int]) -> list[bytes]:
     allow = _instruction(_RETURN, _ALLOW)
     code = [_instruction(_LOAD, _NUMBER_AT)]
+    for number in asked:
+        code += _when(number, _instruction(_RETURN, _ASK))
     if arch is _X86_64:
         code += _when(_X32, _answer(errno.ENOSYS), code=_AT_LEAST)
     for number in (*arch.keys, _IO_URING_SETUP, _CLONE3, *arch.also):
@@ -98,13 +103,17 @@ def _socket_rule(allow: bytes) -> list[bytes]:
     return [*code, *_when(_NETLINK, *netlink), _answer(errno.EAFNOSUPPORT)]
 
 
-def program(machine: str) -> bytes:
-    """Give the filter for a machine, as `uname -m` names it. NotPossibleError for one that is not known here."""
+def program(machine: str, *, asking: bool = False) -> bytes:
+    """Give the filter for a machine, as `uname -m` names it. NotPossibleError for one that is not known here.
+
+    With `asking`, what is `refused` is asked about.
+    """
     if machine not in _MACHINES:
         raise NotPossibleError(f"Rehearsals are not contained on {machine} yet: its system call numbers are not known.")
     code = [_instruction(_LOAD, _ARCH_AT)]
-    for arch in _MACHINES[machine]:
-        code += _when(arch.audit, *_block(arch))
+    for native, arch in enumerate(_MACHINES[machine]):
+        asked = refused.NUMBERS[machine] if asking and native == 0 else ()
+        code += _when(arch.audit, *_block(arch, asked))
     return b"".join([*code, _answer(errno.ENOSYS)])
 
 
@@ -114,7 +123,19 @@ class _Program(ctypes.Structure):
 
 def install() -> None:
     """Put the filter over this process and all that it starts. Needs CAP_SYS_ADMIN in the own user namespace."""
-    code = program(os.uname().machine)
-    wanted = _Program(len(code) // 8, code)
     nothing = ctypes.c_ulong(0)
-    call("prctl", _PR_SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), ctypes.byref(wanted), nothing, nothing)
+    wanted = ctypes.byref(_wanted(asking=False))
+    call("prctl", _PR_SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), wanted, nothing, nothing)
+
+
+def install_asking() -> int | None:
+    """Do the same, and give the descriptor of its questions; None where the kernel asks none."""
+    listener = refused.install(ctypes.byref(_wanted(asking=True)))
+    if listener is None:
+        install()
+    return listener
+
+
+def _wanted(*, asking: bool) -> _Program:
+    code = program(os.uname().machine, asking=asking)
+    return _Program(len(code) // 8, code)
