@@ -13,7 +13,7 @@ import os
 import resource
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from backout.errors import FailedError
 
@@ -116,15 +116,21 @@ def be_the_first_to_go(*, rootless: bool) -> None:
         resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
-def be_attentive() -> None:
+@contextlib.contextmanager
+def attentive() -> Iterator[None]:
     """Let this process run when it wants to, whatever else does; where that is not allowed, as without root, go on.
 
     A fork bomb leaves others no turn for seconds: 30,000 processes came to be before an ordinary one had looked twice.
-    Whoever calls this must sleep but for its looks. What it starts is ordinary, with nice 0. Without root the kernel
-    bounds a user's processes (RLIMIT_NPROC).
+    Whoever uses this must sleep but for its looks. Without root the kernel bounds a user's processes (RLIMIT_NPROC).
     """
-    with contextlib.suppress(PermissionError):
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    except PermissionError:
+        yield
+        return
+    yield
+    os.sched_setscheduler(0, policy, parameters)
 
 
 def read_to_the_end(descriptor: int, bounds: Bounds) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn, Optional
 
 from backout.errors import BackoutError
 from backout.host import capabilities, seccomp
-from backout.host.bounds import TICK_S, Tasks, be_attentive
+from backout.host.bounds import TICK_S, Tasks, attentive
 from backout.host.channel import Channel, as_bytes, as_text, close_all, pair
 from backout.host.refused import Listener
 
@@ -37,8 +37,7 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
     wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    be_harmless = partial(_be_harmless, os.getpriority(os.PRIO_PROCESS, 0), rootless)
-    be_attentive()
+    be_harmless = partial(_be_harmless, rootless)
     while True:
         message = channel.receive()
         if message is None:
@@ -49,7 +48,8 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
         else:
             started = _Started(_start_function(function, descriptors, be_harmless))
         close_all(descriptors)
-        answer = _wait(started, channel, wake) if isinstance(started, _Started) else started
+        with attentive():
+            answer = _wait(started, channel, wake) if isinstance(started, _Started) else started
         if answer is None:
             return
         channel.send(answer)
@@ -182,7 +182,7 @@ def _become(order: Mapping[str, Any], standard: Sequence[int], be_harmless: _BeH
         os._exit(_CANNOT_START)
 
 
-def _be_harmless(nice: int, rootless: bool, umask: int, tell: Channel | None) -> None:  # noqa: FBT001 - bound in `serve`
+def _be_harmless(rootless: bool, umask: int, tell: Channel | None) -> None:  # noqa: FBT001 - bound in `serve`
     """Make a session of its own, have signals as a shell gives them, and lose what reaches past the namespaces.
 
     `tell` is given a descriptor for what is refused. A user is refused the same on the host, so nobody needs to hear.
@@ -192,7 +192,6 @@ def _be_harmless(nice: int, rootless: bool, umask: int, tell: Channel | None) ->
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
     if tell is None or rootless:
         seccomp.install()
     else:
