@@ -1,8 +1,8 @@
-"""What of root's power a rehearsed command keeps: what package managers need over files and their own processes.
+"""What of root's power a rehearsed command keeps: what set-up commands need over files and their own processes.
 
-Gone is whatever reaches past the namespaces: mounts (sys_admin), modules (sys_module, and net_admin, for which the
-kernel loads them), the clock, reboot, raw devices, open_by_handle_at (dac_read_search), the host's logs, and
-sys_ptrace, with which /proc/1/exe of the sandbox would lead to the host's own file.
+Without root nothing is kept. Gone is whatever reaches past the namespaces: mounts (sys_admin), modules (sys_module, and
+net_admin, for which the kernel loads them), the clock, reboot, raw devices, open_by_handle_at (dac_read_search), the
+host's logs, and sys_ptrace, with which /proc/1/exe of the sandbox would lead to the host's own file.
 """
 
 from __future__ import annotations
@@ -21,11 +21,26 @@ _IN_ORDER = (
 )
 _NAMES = _IN_ORDER.split()
 
-_HARMLESS = (
-    "chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw ipc_lock ipc_owner "
-    "sys_chroot sys_nice sys_resource mknod setfcap"
-)
-KEPT = frozenset(_HARMLESS.split())
+NEEDED = {
+    "chown": "packages give their files owners",
+    "dac_override": "root writes to files and folders of others",
+    "fowner": "root changes modes, times and attributes of files of others",
+    "fsetid": "packages set the setgid bit on files of groups that root is not in",
+    "kill": "an init script ends a daemon that runs as another user",
+    "setgid": "su, and daemons that give up root",
+    "setuid": "su, and daemons that give up root",
+    "setpcap": "start scripts that give up capabilities for good (capsh --drop)",
+    "net_bind_service": "a check starts a server on port 80",
+    "net_raw": "programs that have it as their file capability, as ping has, do not even start without it",
+    "ipc_lock": "programs that keep secrets out of swap (vault has it as its file capability)",
+    "sys_chroot": "chroot, sshd's separation of privileges, ldconfig -r",
+    "sys_nice": "start scripts that raise a daemon's priority",
+    "sys_resource": "su and cron raise limits as limits.conf says (pam_limits), or refuse to go on",
+    "mknod": "packages make the device nodes of a chroot; they cannot be opened in the view",
+    "setfcap": "packages give programs file capabilities",
+}
+"""Each capability that is kept, and who fails without it. `tests/system/test_capabilities.py` shows both."""
+KEPT = frozenset(NEEDED)
 
 _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL = 24, 47, 4
 _VERSION_3 = 0x20080522
