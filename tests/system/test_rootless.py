@@ -124,6 +124,24 @@ def test_sockets_in_folders_with_mounts_below_answer_nobody(place: Any, home: st
     assert "Connection refused" in err
 
 
+def test_mounts_below_a_closed_folder_stay_closed(place: Any, home: str, in_child: Any) -> None:
+    """A host of containers has many: root's, that a user cannot even look at. They are in nobody's way."""
+    os.chown(home, 0, 0)
+    for name, mode in (("user", 0o755), ("closed", 0o700), ("closed/mounted", 0o755)):
+        os.mkdir(place.path(name), mode)
+    os.chown(place.path("user"), USER, USER)
+    place.state = os.fsencode(place.path("user/state"))
+
+    def inside() -> Any:
+        tmpfs(os.fsencode(place.path("closed/mounted")), b"size=1m")
+        return in_child(lambda: place.run("ls closed/mounted; echo 1 > user/new"), uid=USER)
+
+    _, _, err, limits, recorded, _ = in_child(inside, own_mounts=True)
+    assert "Permission denied" in err
+    assert not [limit for limit in limits if "closed" in limit]
+    assert recorded == {place.path("user/new"): "1\n"}
+
+
 def test_a_host_that_forbids_user_namespaces_says_how_to_go_on(place: Any, home: str, in_child: Any) -> None:
     """Ubuntu 24.04 forbids them to ordinary users; our own filter does it here."""
 

@@ -20,11 +20,15 @@ _DEPTH_IN_OPEN = 2
 
 
 class Layout:
-    """How a tree is taken apart: see `view.Split`. `visited` are the directories that no layer covers as such."""
+    """How a tree is taken apart: see `view.Split`. `visited` are the directories that no layer covers as such.
+
+    `unlisted` are those of them that this user may enter, but not list.
+    """
 
     def __init__(self, mounts: Sequence[Mount], near: Sequence[bytes]) -> None:
         """Look for what this user may write; `mounts` are the visible ones, `near` paths that the command will use."""
         self.visited: list[bytes] = []
+        self.unlisted: list[bytes] = []
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._points = {mount.point for mount in mounts}
         storage = [mount.point for mount in mounts if can_record(mount)]
@@ -33,8 +37,11 @@ class Layout:
         self.writable = sorted(set(found))
 
     def folders(self, point: bytes) -> list[bytes]:
-        """List a directory's directories, not through links."""
-        self.visited.append(point)
+        """List a directory's directories, not through links; of one that is closed to this user, none."""
+        if os.access(point, os.R_OK | os.X_OK):
+            self.visited.append(point)
+        elif os.access(point, os.X_OK):
+            self.unlisted.append(point)
         return list(_folders(point))
 
     def _is_ours(self, folder: bytes) -> bool:
@@ -91,6 +98,9 @@ class Layout:
         writable = [os.fsdecode(folder) for folder in self.visited if os.access(folder, os.W_OK)]
         if writable:
             sentences.append(f"What lies directly in {', '.join(writable)} could not be rehearsed: it was read-only.")
+        if self.unlisted:
+            names = ", ".join(os.fsdecode(folder) for folder in self.unlisted)
+            sentences.append(f"Sockets in {names}, which this user may enter but not list, were those of the host.")
         if elsewhere:
             names = ", ".join(os.fsdecode(point) for point in elsewhere)
             sentences.append(

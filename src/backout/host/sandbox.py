@@ -374,7 +374,10 @@ def _umask() -> int:
 
 
 def _file_type(point: bytes) -> str:
-    mode = os.lstat(point).st_mode
+    try:
+        mode = os.lstat(point).st_mode
+    except PermissionError:
+        return "closed"  # below a folder that this user may not enter, as a container's mounts are
     return next((name for test, name in _TYPES if test(mode)), "other")
 
 

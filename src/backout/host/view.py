@@ -73,8 +73,8 @@ def is_risky(mount: Mount) -> bool:
 def plan_view(mounts: Sequence[Mount], file_type: Callable[[bytes], str], split: Split | None = None) -> View:
     """Decide about every visible mount.
 
-    `file_type` tells `dir`, `file` or another type of a mount point that is safe to look at. `split` is for views
-    without root. NotPossibleError when the root directory cannot be overlaid at all.
+    `file_type` tells `dir`, `file`, `closed` (to us) or another type of a mount point that is safe to look at; `split`
+    is for views without root. NotPossibleError when the root directory cannot be overlaid at all.
     """
     shown = visible(mounts)
     root = holding(shown, b"/")
@@ -163,6 +163,8 @@ def _other(mount: Mount, layers: Sequence[Piece], file_type: Callable[[bytes], s
     if is_risky(mount) or mount.kind in PSEUDO or any(is_within(mount.point, own) for own in _OWN):
         return Piece(mount.point, _how_pseudo(mount), mount, mount.root)
     kind = file_type(mount.point)
+    if kind == "closed":
+        return Piece(mount.point, OUTSIDE, mount, mount.root)
     for layer in sorted(layers, key=lambda layer: -len(layer.root)):
         if layer.mount.device == mount.device and is_within(mount.root, layer.root):
             source = (layer.point, inside(layer.root, mount.root))
