@@ -17,6 +17,7 @@ import shtab
 from backout import errors
 from backout.cli.parser import build
 from backout.config.parse import CHECK_KEYS, COMMAND_KEYS, ENVIRONMENT_KEYS, REHEARSAL_KEYS, TOP_KEYS
+from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model.effect import KINDS
 from backout.render import change
@@ -162,6 +163,14 @@ def test_every_link_inside_the_documentation_leads_somewhere(path: Path) -> None
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
     broken = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert broken == []
+
+
+def test_the_line_of_the_sandbox_is_told_as_it_is_drawn() -> None:
+    """Who reads which rights a command keeps, and when it is ended, decides by it what to rehearse."""
+    text = (ROOT / "SECURITY.md").read_text()
+    rows = [f"| `{name}` | {who} |" for name, who in capabilities.NEEDED.items()]
+    assert [row for row in rows if row not in text] == []
+    assert f"more than {bounds.MOST_TASKS} processes and threads" in text
 
 
 if __name__ == "__main__":
