@@ -31,6 +31,7 @@ _AT_A_MOUNT = re.compile(rb"^(?:/.*?)?/\.backout(?:-\d+)?/", re.DOTALL)
 def _live(step: Step) -> bytes:
     return b"" if isinstance(step, Service) else step.path
 
+
 _GZIP = 31
 """The window's size and the header that zlib writes (zlib.h, deflateInit2)."""
 
