@@ -23,10 +23,10 @@ from backout.host.archive import Archive
 from backout.host.gc import collect
 from backout.host.ledger import Ledger
 from backout.host.mend import mend
-from backout.host.plan import pack_plan, undo_plan
+from backout.host.plan import pack_plan, undo_plan, unpack_plan
 from backout.host.requests import ARGUMENTS
 from backout.link.wire import Link
-from backout.model import shape
+from backout.model import pieces, shape
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import digest
 from backout.model.effect import effect_from
@@ -118,7 +118,8 @@ def _archived(name: str, content: bytes, read: Callable[[Archive], Any]) -> Any:
 def _read_plan(content: bytes) -> None:
     found = _archived("plan.json", content, lambda archive: archive.plan())
     if found is not None:
-        assert json.loads(json.dumps(pack_plan(found))) == pack_plan(found)
+        packed = b"".join(pieces.document(pack_plan(found), "steps"))
+        assert unpack_plan(json.loads(packed)) == found
         undo_plan(undo_plan(found))
         for folder in found.folders:
             assert b".." not in folder.split(b"/")

@@ -11,6 +11,7 @@ from pathlib import Path
 from backout.host import libc
 from backout.host.ledger import Ledger
 from backout.host.plan import Plan, plan
+from backout.host.redirects import renamed, settle
 from backout.host.scan import Scan, scan
 from backout.host.stage import Layer
 from backout.host.transact import Order, Transactions, probe
@@ -75,7 +76,7 @@ class Bench:
     def _in_view(self, layer: Layer, edit: Callable[[Path], object]) -> None:
         libc.call("unshare", CLONE_NEWNS)
         libc.call("mount", b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
-        options = b"lowerdir=%s,upperdir=%s,workdir=%s,index=on,metacopy=off,redirect_dir=off,volatile" % (
+        options = b"lowerdir=%s,upperdir=%s,workdir=%s,index=on,metacopy=off,redirect_dir=on,volatile" % (
             layer.point,
             layer.upper,
             layer.work,
@@ -83,6 +84,8 @@ class Bench:
         libc.call("mount", b"overlay", os.fsencode(self.merged), b"overlay", ctypes.c_ulong(0), options)
         edit(self.merged)
         os.chdir("/")
+        for path in renamed([layer]):
+            settle(os.fsencode(self.merged) + path[len(layer.point) :])
         libc.call("umount2", os.fsencode(self.merged), 0)
 
     def apply(self, order: Order) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import errno
 import os
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ from backout.host.stage import Layer
 from backout.host.takeback import Wish, take_back
 from kit.bench import Bench
 from kit.picture import difference, picture
-from kit.programs import REFUSED, SET_TIMES_NS, Step, run
+from kit.programs import SET_TIMES_NS, Step, run
 
 _CHUNK_BYTES = 1 << 20
 Picture = dict[bytes, dict[str, Any]]
@@ -44,8 +43,7 @@ def compare(tree: list[Step], program: list[Step]) -> Compared:
         before, log = picture(bench.tree), folder / "answers"
         order = bench.rehearse(lambda root: log.write_text(repr(run(program, root))))
         answers = ast.literal_eval(log.read_text())
-        possible = [_possible(*pair) for pair in zip(program, answers, strict=True)]
-        told: dict[str, Any] = {"answers": _otherwise(possible, answers, run(possible, bare))}
+        told: dict[str, Any] = {"answers": _otherwise(program, answers, run(program, bare))}
         layer = Layer(os.fsencode(bench.tree), bench.state + b"/stage/" + order.change.encode())
         if orphaned_edits([layer], bench.scanned):
             return Compared({}, refused=True)
@@ -59,14 +57,6 @@ def compare(tree: list[Step], program: list[Step]) -> Compared:
         take_back(bench.transactions, bench.ledger, Wish(bench.change(order.change), "undo", {}))
         told["taken back"] = difference(picture(bench.tree), before)
     return Compared({what: found for what, found in told.items() if found})
-
-
-def _possible(step: Step, answer: int) -> Step:
-    """Leave out of the bare run what a view refuses: renaming a folder of the host answers EXDEV, and changes nothing.
-
-    The limits of a rehearsal say so (traps A2).
-    """
-    return (REFUSED, *step[1:]) if answer == errno.EXDEV and step[0] in ("rename", "exchange") else step
 
 
 def _otherwise(program: list[Step], viewed: list[int], bare: list[int]) -> list[tuple[Step, int, int]]:

@@ -29,8 +29,6 @@ NAMES = st.sampled_from(
     ["a", "b", "c", "c/d", "c/e", "c/f", "c/f/g", "c/f/g/j/k", "h", "h/i", "a\n\udcff", "h/" + "n" * 255]
 )
 MODES = st.sampled_from([0o600, 0o755, 0o4711, 0o6755, 0o2750, 0o2777, 0o1777, 0o000])
-REFUSED = "refused"
-"""In place of a step that a view refused: what it would have done but for that."""
 SET_TIMES_NS = (1_234_567_890_123_456_789, 1_600_000_000_000_000_000)
 """What `utime` sets: times that no clock gives, so that one that was meant is told from one that just happened."""
 _DEVICES = st.sampled_from([(stat.S_IFCHR, 1, 3), (stat.S_IFCHR, 4095, 70_000), (stat.S_IFBLK, 4095, 200)])
@@ -192,11 +190,7 @@ def _rmtree(path: bytes, _: None) -> None:
 
 
 _NEEDS_NOTHING = ("write", "append", "hole", "nameless", "symlink", "mkdir", "fifo", "device")
-_TWO_NAMES = (REFUSED, "link", "rename", "exchange", "copy")
-
-
-def _refused(_: bytes, __: bytes) -> None:
-    raise OSError(errno.EXDEV, "a folder of the host")
+_TWO_NAMES = ("link", "rename", "exchange", "copy")
 
 
 _VERBS: dict[str, Callable[[bytes, Any], int | None]] = {
@@ -215,7 +209,6 @@ _VERBS: dict[str, Callable[[bytes, Any], int | None]] = {
     "device": lambda path, kind: os.mknod(path, 0o640 | kind[0], os.makedev(*kind[1:])),
     "copy": _copy,
     "rename": os.rename,
-    REFUSED: _refused,
     "exchange": _exchange,
     "unlink": lambda path, _: os.unlink(path),
     "rmtree": _rmtree,

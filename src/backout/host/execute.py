@@ -183,6 +183,8 @@ class Executor:
                 if not self._may_be(step, os.fstat(descriptor)):
                     raise _conflict(step.path, "it was replaced")
                 set_metadata(descriptor, step.want)
+                status = os.fstat(descriptor)
+                self._written[status.st_ino] = seen(status)
         except FileNotFoundError:
             raise _conflict(step.path, "it is gone") from None
 

@@ -15,7 +15,9 @@ _REMOUNT, _BIND, _REC, _PRIVATE = 1 << 5, 1 << 12, 1 << 14, 1 << 18  # sys/mount
 _DETACH = 2
 _SYS_MOUNT_SETATTR = 442  # the same on every architecture
 _ATTR_RDONLY, _AT_RECURSIVE = 1, 0x8000
-_STRICT = b"metacopy=off,redirect_dir=nofollow"
+_STRICT = b"metacopy=off,redirect_dir=on"
+_USER_STRICT = b"metacopy=off,redirect_dir=nofollow,userxattr"
+"""A user namespace may not keep redirects: renaming a directory of the host gives EXDEV there (overlayfs.rst)."""
 _TRIES = (b"index=on,volatile", b"index=on", b"index=off,volatile", b"index=off")
 _USER_TRIES = _TRIES[2:]
 """The index needs file handles, which a user namespace does not give: the kernel would say nothing and do without."""
@@ -111,11 +113,11 @@ def overlay(
     with opened([*lowers, upper, work]) as descriptors:
         names = [held(descriptor) for descriptor in descriptors]
         folders = b"lowerdir=" + b":".join(names[:-2]) + b",upperdir=" + names[-2] + b",workdir=" + names[-1]
-        own = b",userxattr," if user else b","
+        strict = _USER_STRICT if user else _STRICT
         tries = _USER_TRIES if user else _TRIES
         for choice in tries:
             try:
-                mount(source, target, b"overlay", flags, folders + own + _STRICT + b"," + choice)
+                mount(source, target, b"overlay", flags, folders + b"," + strict + b"," + choice)
             except OSError as error:
                 if error.errno != errno.EINVAL or choice == tries[-1]:
                     raise

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn, Optional
 
 from backout.errors import BackoutError
-from backout.host import capabilities, seccomp
+from backout.host import capabilities, redirects, seccomp
 from backout.host.bounds import TICK_S, Tasks, attentive
 from backout.host.channel import Channel, as_bytes, as_text, close_all, pair
 from backout.host.refused import Listener
@@ -30,7 +30,7 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
     """Answer the parent's requests until it closes the channel.
 
     `{"run": {argv, cwd, env, terminal}}` with descriptors (stdin, stdout, stderr), and `{"call": true}` with one for
-    the result. The answer is `{status, left, in_memory, tried}` (names: of processes, in /dev/shm, of refused system
+    the result; `{"settle": paths}` is answered with `{}` or `{failed: {path, errno}}`. The answer to the others is `{status, left, in_memory, tried}` (names: of processes, in /dev/shm, of refused system
     calls), `{failed: {errno, what}}` when the command could not be started, or `{too_many}` when it became too many
     processes (`bounds`).
     """
@@ -43,6 +43,9 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
         if message is None:
             return
         request, descriptors = message
+        if "settle" in request:
+            channel.send(_settle(request["settle"]))
+            continue
         if "run" in request:
             started = _start(request["run"], descriptors, be_harmless, channel)
         else:
@@ -53,6 +56,15 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
         if answer is None:
             return
         channel.send(answer)
+
+
+def _settle(paths: Sequence[str]) -> dict[str, Any]:
+    for path in paths:
+        try:
+            redirects.settle(as_bytes(path))
+        except OSError as error:
+            return {"failed": {"path": path, "errno": error.errno or errno.EIO}}
+    return {}
 
 
 class _Started(NamedTuple):

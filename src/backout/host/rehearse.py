@@ -147,7 +147,7 @@ def _marked(meaning: Meaning, view: LayerView, address: bytes) -> list[str]:
 def _explained(exit_code: int, said: bytes) -> list[str]:
     """Say what a view is like where a command seems to have failed for that (traps A2, A7)."""
     if exit_code and b"cross-device link" in said:
-        return ["Renaming a directory of the host answers EXDEV in a rehearsal; a program that then copies works."]
+        return ["Renaming a directory of the host can answer EXDEV in a rehearsal; a program that then copies works."]
     if exit_code and (b"onnection refused" in said or b"ECONNREFUSED" in said):
         return ["What runs on the host is not reached from a rehearsal: a server of this machine refuses connections."]
     return []

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from backout.errors import BackoutError, FailedError, NotPossibleError, from_document
 from backout.host import network as networks
-from backout.host import proxy, reaper, refused
+from backout.host import proxy, reaper, redirects, refused
 from backout.host.assemble import RECORD, WITH_CHANGE, WITHOUT_CHANGE, Recipe, assemble
 from backout.host.bounds import Bounds, be_the_first_to_go, read_to_the_end, too_many
 from backout.host.channel import Channel, as_bytes, as_text
@@ -281,6 +281,7 @@ class Sandbox:
 
     def freeze(self) -> None:
         """End the view: from here on the uppers are final. Again is fine."""
+        self._settle_renamed()
         self._end_view()
         for point, copy in self._parts.copies.items():
             if not _same(point, copy):
@@ -288,6 +289,16 @@ class Sandbox:
                 self.limits.append(
                     f"{name} was changed in the rehearsal; it is a mount of its own and is not carried over."
                 )
+
+    def _settle_renamed(self) -> None:
+        paths = [] if self._keeper is None or self._rootless else redirects.renamed(self.layers)
+        if self._keeper is None or not paths:
+            return
+        self._keeper.channel.send({"settle": [as_text(path) for path in paths]})
+        answer, _ = self._keeper.channel.receive() or ({"failed": {"path": as_text(paths[0]), "errno": errno.EIO}}, [])
+        if "failed" in answer:
+            name, reason = os.fsdecode(as_bytes(answer["failed"]["path"])), os.strerror(answer["failed"]["errno"])
+            raise FailedError(f"{name} was renamed, and what is in it cannot be carried over: {reason}.")
 
     def call(self, function: Callable[[], Any], *, with_change: bool = True) -> Any:
         """Run a Python function in a second view, of the frozen layers or of the host as it is; give its result.
