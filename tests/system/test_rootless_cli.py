@@ -223,7 +223,7 @@ def _children(pid: int) -> list[int]:
 def test_a_user_who_renames_a_folder_is_told_why_a_program_failed_and_mv_works(backout: UserBackout) -> None:
     """Without root the kernel keeps no renamed directories in a layer: rename(2) answers EXDEV (traps A2)."""
     backout.sh("mkdir d; echo 1 > d/a")
-    failed, code = backout.json("rehearse", *SILENT, "--", "python3 -c 'import os; os.rename(\"d\", \"n\")'")
+    failed, code = backout.json("rehearse", *SILENT, "--", 'python3 -c \'import os; os.rename("d", "n")\'')
     assert code == 1, failed
     assert any("EXDEV" in limit for limit in failed["limits"]), failed
     moved, code = backout.json("run", *SILENT, "--yes", "--", "mv d n")

@@ -30,9 +30,9 @@ def serve(channel: Channel, function: Callable[[], Any] | None, *, rootless: boo
     """Answer the parent's requests until it closes the channel.
 
     `{"run": {argv, cwd, env, terminal}}` with descriptors (stdin, stdout, stderr), and `{"call": true}` with one for
-    the result; `{"settle": paths}` is answered with `{}` or `{failed: {path, errno}}`. The answer to the others is `{status, left, in_memory, tried}` (names: of processes, in /dev/shm, of refused system
+    the result. The answer is `{status, left, in_memory, tried}` (names: of processes, in /dev/shm, of refused system
     calls), `{failed: {errno, what}}` when the command could not be started, or `{too_many}` when it became too many
-    processes (`bounds`).
+    processes (`bounds`). `{"settle": paths}` is answered with `{}`, or `{failed: {path, errno}}`.
     """
     wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
