@@ -1,63 +1,54 @@
-"""What an upgrade of a virtualenv takes: rehearsed, taken back, and the bare way. Wheels are made on the spot."""
+"""What an upgrade of a virtualenv takes: rehearsed, taken back, and the bare way. The wheels are PyPI's."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 import os
 import sys
-import zipfile
 
 from bench.contest import Contender, Contest, Place
 
-_PACKAGES, _MODULES = 20, 60
-
-
-def _wheel(folder: str, name: str, version: str) -> None:
-    """Write a wheel as the binary distribution format describes it, with a RECORD that holds."""
-    info = f"{name}-{version}.dist-info"
-    files = {f"{name}/m{number}.py": f"VALUE = {number!r}, {version!r}\n" * 20 for number in range(_MODULES)}
-    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    rows = [f"{path},sha256={_hash(text)},{len(text)}" for path, text in files.items()]
-    files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""])
-    with zipfile.ZipFile(os.path.join(folder, f"{name}-{version}-py3-none-any.whl"), "w") as wheel:
-        for path, text in files.items():
-            wheel.writestr(path, text)
-
-
-def _hash(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+_OLD = (
+    "boto3==1.26.0 celery==5.2.7 django==4.2.1 flask==2.3.0 pillow==9.5.0 requests==2.28.0 setuptools==65.5.1 "
+    "sqlalchemy==2.0.10"
+)
+_NEW = (
+    "boto3==1.34.0 celery==5.4.0 django==5.0.6 flask==3.0.3 pillow==10.3.0 requests==2.32.3 setuptools==70.0.0 "
+    "sqlalchemy==2.0.30"
+)
 
 
 class _Shop:
-    """A virtualenv with the old versions, and wheels of the old and the new ones."""
+    """A virtualenv with the old versions, and wheels of the old and the new ones with all that they need."""
 
     def __init__(self, place: Place) -> None:
-        self.place, self.wheels, self.copied = place, place.path("wheels"), ""
+        self.place, self.copied = place, ""
         self._numbers = itertools.count()
-        self.names = [f"bench_pkg{number}" for number in range(_PACKAGES)]
-        if not os.path.isdir(self.wheels):
-            os.mkdir(self.wheels)
-            for name in self.names:
-                _wheel(self.wheels, name, "1.0")
-                _wheel(self.wheels, name, "2.0")
+        self.old, self.new = place.path("wheels-old"), place.path("wheels-new")
+        if not os.path.isdir(self.old):
+            python = os.path.join(self._bare(place.path("loader")), "bin", "python")
+            for folder, pins in ((self.old, _OLD), (self.new, _NEW)):
+                options = ["--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--dest", folder]
+                place.must(python, "-m", "pip", "download", *options, *pins.split())
             self.build(place.path("venv"))
+
+    def _bare(self, folder: str) -> str:
+        self.place.must(os.path.realpath(sys.executable), "-m", "venv", folder)
+        return folder
 
     def build(self, folder: str) -> None:
         """Build the virtualenv from nothing, with the old versions."""
-        self.place.must(os.path.realpath(sys.executable), "-m", "venv", folder)
-        self.place.must(*self.pip(folder, *(f"{name}==1.0" for name in self.names)))
+        self.place.must(*self.pip(self._bare(folder), self.old, *_OLD.split()))
 
-    def pip(self, folder: str, *words: str) -> list[str]:
-        """Give the command line of an installation from the local wheels alone."""
-        options = ["install", "--quiet", "--no-index", "--disable-pip-version-check", "--find-links", self.wheels]
+    @staticmethod
+    def pip(folder: str, wheels: str, *words: str) -> list[str]:
+        """Give the command line of an installation from local wheels alone."""
+        options = ["install", "--quiet", "--no-index", "--disable-pip-version-check", "--find-links", wheels]
         return [os.path.join(folder, "bin", "python"), "-m", "pip", *options, *words]
 
     def upgrade(self, folder: str) -> list[str]:
         """Give the command line that upgrades everything."""
-        return self.pip(folder, "-U", *self.names)
+        return self.pip(folder, self.new, "-U", "--upgrade-strategy", "eager", *_NEW.split())
 
     def fresh(self) -> str:
         """Name a folder of its own for every round: ext4 is slow to give out inodes that were freed a moment ago."""
@@ -75,10 +66,12 @@ def upgrade(place: Place) -> Contest:
     shop = _Shop(place)
     venv = place.path("venv")
     contenders = [
-        Contender("rehearsed", lambda: place.backout("rehearse", "--network", "none", "--", *shop.upgrade(venv))),
+        Contender(
+            "rehearsed", lambda: place.backout("rehearse", "--network", "none", "--", *shop.upgrade(venv)), os.sync
+        ),
         Contender("bare, on a copy", lambda: place.must(*shop.upgrade(shop.copied)), shop.copy),
     ]
-    note = f"{_PACKAGES} packages of {_MODULES} modules each, from local wheels; pip compiles them to byte code."
+    note = f"{_NEW} with all they need, over older ones, from local wheels; pip compiles them to byte code."
     return Contest("pip install -U", note, contenders)
 
 
