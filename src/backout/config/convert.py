@@ -14,7 +14,7 @@ from backout.model.selector import Selector, parse_selector
 Item = TypeVar("Item")
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh])")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh])")
 _DESTINATION = re.compile(r"(?:[A-Za-z0-9*_.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
 _LAST_PORT = 65535
 _LAST_EXIT_CODE = 255

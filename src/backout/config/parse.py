@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections import Counter
 
 from backout.config import convert
@@ -13,6 +14,7 @@ from backout.config.table import Source, Table, found
 from backout.config.values import NETWORKS, Command, Config, Environment
 from backout.errors import ConfigError
 from backout.model.check import Check
+from backout.model.shape import DEEPEST, is_deeper
 
 TOP_KEYS = ("environments", "commands")
 ENVIRONMENT_KEYS = ("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks")
@@ -33,6 +35,10 @@ def parse(text: str, file: str = "backout.toml") -> Config:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(str(error), text, file) from None
+    except (RecursionError, ValueError):
+        raise _beyond_error(text, file) from None
+    if is_deeper(values, DEEPEST):
+        raise _beyond_error(text, file)
     source = Source(file, text)
     top = Table(source, values, (), TOP_KEYS, TOP_KEYS_LATER)
     environments = tuple(_environment(source, *named) for named in top.tables("environments"))
@@ -45,6 +51,23 @@ def _syntax_error(message: str, text: str, file: str) -> ConfigError:
     match = _SYNTAX_LINE.search(message)
     line = match[1] if match and match[1] else len(text.splitlines())
     return ConfigError(f"{file}:{line}: this is not TOML: {_SYNTAX_LINE.sub('', message)}.")
+
+
+def _beyond_error(text: str, file: str) -> ConfigError:
+    """Name the first line with which the text is beyond what Python reads: tomllib only says that it is."""
+    lines = text.splitlines(keepends=True)
+    shorter = range(1, len(lines))
+    line = 1 + bisect_left(shorter, 1, key=lambda count: int(_is_beyond("".join(lines[:count]))))
+    return ConfigError(f"{file}:{line}: this is nested too deeply, or a number with too many digits.")
+
+
+def _is_beyond(text: str) -> bool:
+    try:
+        return is_deeper(tomllib.loads(text), DEEPEST)
+    except tomllib.TOMLDecodeError:
+        return False  # cut in the middle of a statement
+    except (RecursionError, ValueError):
+        return True
 
 
 def _environment(source: Source, name: str, values: object, path: Path) -> Environment:

@@ -31,12 +31,11 @@ class Source:
     """The file that is being read: it names places and makes the errors."""
 
     def __init__(self, file: str, text: str) -> None:
-        self.file = file
-        self._places = Places(text)
+        self.file, self._text = file, text
 
     def error(self, path: Path, problem: str, next: str = "") -> ConfigError:
         """Make the error for what stands at the path: `FILE:LINE: the.path PROBLEM`."""
-        line = self._places.line(path)
+        line = Places(self._text).line(path)  # only now: it takes longer than all the rest
         return ConfigError(f"{self.file}{f':{line}' if line else ''}: {dotted(path)} {problem}", next=next)
 
 
@@ -117,8 +116,12 @@ def dotted(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part + 1}]"
         else:
-            text += f".{part}" if text else part
+            text += f".{_short(part)}" if text else _short(part)
     return text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
 
 
 def found(value: object) -> str:
@@ -126,5 +129,5 @@ def found(value: object) -> str:
     if isinstance(value, str) and len(value) <= _SHORT:
         return f'"{value}"'
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        return _short(str(value))
     return next(name for kind, name in _TYPES if isinstance(value, kind))
