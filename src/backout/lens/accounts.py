@@ -13,6 +13,8 @@ from backout.model.effect import RawEffect
 
 _FIELDS = 9
 """Of shadow(5), which has the most."""
+_DIGITS = 10
+"""Of the largest user or group (uid_t has 32 bits)."""
 
 
 class Sides(NamedTuple):
@@ -64,6 +66,12 @@ def project(before: bytes, after: bytes, names: Collection[str], *, by_line: boo
     if old is None or new is None:
         return None
     return records.project(old, new, [key for key in records.differing(old, new) if name_of(key) in names])
+
+
+def number(field: str) -> int | str:
+    """Give an id as a number; as it is where it is none, or is spelt otherwise than a number is."""
+    value = int(field) if len(field) <= _DIGITS and field.isdecimal() else None
+    return field if value is None or str(value) != field else value
 
 
 def password_word(field: str) -> str:

@@ -49,7 +49,7 @@ def _fields(name: str, found: Mapping[bytes, accounts.Sides], *, after: bool) ->
     fields: dict[str, Any] = {}
     group = found[_GROUP].line(name, after=after) if _GROUP in found else []
     if group:
-        fields["gid"] = int(group[2]) if group[2].isdecimal() else group[2]
+        fields["gid"] = accounts.number(group[2])
         fields["members"] = _names(group[3])
         fields["password"] = accounts.password_word(group[1])
     shadow = found[_GSHADOW].line(name, after=after) if _GSHADOW in found else []

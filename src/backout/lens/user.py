@@ -69,7 +69,7 @@ def _fields(name: str, found: Mapping[bytes, accounts.Sides], ranges: _Ranges, *
     account = found[_PASSWD].line(name, after=after) if _PASSWD in found else []
     if account:
         fields.update(zip(("uid", "gid", "gecos", "home", "shell"), account[2:7]))
-        fields.update({key: int(fields[key]) for key in ("uid", "gid") if fields[key].isdecimal()})
+        fields.update({key: accounts.number(fields[key]) for key in ("uid", "gid")})
     shadow = found[_SHADOW].line(name, after=after) if _SHADOW in found else []
     if shadow:
         fields["password"] = accounts.password_word(shadow[1])
