@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
 from backout.errors import NeedsPersonError, UsageError
-from backout.host.files import make_private, write_durably
+from backout.host.files import make_private, read_whole, write_durably
 from backout.host.folders import remove_tree
 from backout.host.mounts import is_within
 from backout.host.plan import Plan, pack_plan, places, unpack_plan
@@ -128,13 +128,16 @@ class Archive:
 
     def _read(self, name: bytes) -> bytes:
         try:
-            with open(self.folder + b"/" + name, "rb") as file:
-                return file.read()
+            return read_whole(self.folder + b"/" + name)
         except FileNotFoundError:
             raise UsageError(
                 f"Nothing is kept of change {self.change} any more.",
                 next="backout log shows what can still be taken back.",
             ) from None
+        except OSError as error:
+            if error.errno not in (*GONE, errno.ESTALE):
+                raise
+            raise self._damaged(name) from error
 
     def drop(self, folders: Iterable[bytes] = ()) -> None:
         """Let the change's bits go: its stage folders, plan and raw effects; the document stays readable."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
 from collections.abc import Iterable
+
+from backout.host.tree import Parents, open_file
 
 _BUFFER_BYTES = 1 << 20
 
@@ -17,6 +20,16 @@ def sync_folder(path: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_whole(path: bytes) -> bytes:
+    """Read a file of the state folder; OSError for a link, a pipe or a folder that was put in its place."""
+    parents = Parents()
+    try:
+        with open(open_file(parents.name(path)), "rb") as file:
+            return file.read()
+    finally:
+        parents.close()
 
 
 def write_durably(path: bytes, pieces: Iterable[bytes], mode: int = 0o600) -> None:
@@ -32,7 +45,9 @@ def write_durably(path: bytes, pieces: Iterable[bytes], mode: int = 0o600) -> No
 
 
 def make_private(path: bytes) -> None:
-    """Make a folder, and those above it, readable by its owner alone."""
+    """Make a folder, and those above it, readable by its owner alone; OSError where a link is: it leads elsewhere."""
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "a link where a folder of our own should be", path)
     if not os.path.isdir(path):
         make_parents(os.path.dirname(path))
         try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backout.errors import FailedError, NeedsPersonError, NotPossibleError, RefusedError
-from backout.host.files import is_held, make_private, sync_folder
+from backout.host.files import is_held, make_private, read_whole, sync_folder
 from backout.host.trouble import HALF_WAY, RECOVER, told
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
@@ -36,12 +36,12 @@ class Ledger:
     def entries(self) -> list[LedgerEntry]:
         """Read and verify everything. A last line cut short by a crash was never promised and is left out."""
         try:
-            with open(self.path, "rb") as file:
-                lines = file.read().split(b"\n")
+            lines = read_whole(self.path).split(b"\n")
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise FailedError(f"The ledger {os.fsdecode(self.path)} cannot be read: {error.strerror}.") from error
+            what = f"The ledger {os.fsdecode(self.path)} cannot be read: {error.strerror}."
+            raise FailedError(what, next="backout doctor") from error
         lines.pop()
         entries, prev = [], GENESIS
         for number, line in enumerate(lines, 1):
@@ -90,7 +90,7 @@ class Ledger:
 
     def _write(self, line: bytes) -> None:
         make_private(self.state)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             end = _whole_length(descriptor)
             os.ftruncate(descriptor, end)
@@ -122,7 +122,7 @@ class Ledger:
             return
         make_state(self.state)
         try:
-            descriptor = os.open(self.state + b"/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.state + b"/lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _unusable(self.state, error) from error
         until = time.monotonic() + _PATIENCE_S
@@ -143,7 +143,7 @@ class Ledger:
         self._lock = descriptor
         if not os.path.exists(self.state + b"/changes"):  # from now on, one that is not there has been lost
             with contextlib.suppress(OSError):
-                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         with contextlib.suppress(OSError):  # on a full disk it is held all the same: only nobody can name us
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backout.errors import BackoutError, NeedsPersonError
-from backout.host.files import sync_folder, write_durably
+from backout.host.files import read_whole, sync_folder, write_durably
 from backout.host.ledger import Ledger
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
@@ -76,8 +76,7 @@ def _changes(ledger: Ledger) -> set[str]:
 
 def _lines(ledger: Ledger) -> list[bytes]:
     try:
-        with open(ledger.path, "rb") as file:
-            return file.read().split(b"\n")[:-1]
+        return read_whole(ledger.path).split(b"\n")[:-1]
     except FileNotFoundError:
         return []
 
