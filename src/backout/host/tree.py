@@ -84,21 +84,21 @@ def open_directory(name: Name) -> int:
 def open_path(path: bytes, *, make: bool = False) -> int:
     """Open a directory by absolute path, component by component, none of them a symlink (traps C9, PATH_MAX).
 
-    Nor one of them `..`: no path of ours climbs. With `make`, those that are missing are made, for us alone.
+    Nor one of them `..`: no path of ours climbs. With `make`, those that are missing are made, for us alone. Those on
+    the way are only gone through: this user need not be able to list them.
     """
-    parts = path.split(b"/")
+    parts = [part for part in path.split(b"/") if part]
     if b".." in parts:
         raise OSError(errno.EINVAL, "a path that climbs", path)
     descriptor = os.open(b"/", _DIRECTORY)
     try:
-        for part in parts:
-            if part and make:
+        for number, part in enumerate(parts, 1):
+            if make:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(part, 0o700, dir_fd=descriptor)
-            if part:
-                deeper = os.open(part, _DIRECTORY, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = deeper
+            deeper = os.open(part, _DIRECTORY | (os.O_PATH if number < len(parts) else 0), dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = deeper
     except OSError:
         os.close(descriptor)
         raise
