@@ -1,6 +1,11 @@
 """Putting a view together, from inside its namespaces: overlays, binds, own /proc, /sys and /dev; then entering it.
 
 The old root is let go at the end, so that nothing of the host can be reached but through the view.
+
+Mount points are named by their paths, and a user who owns a folder above one can lead these elsewhere. Then something
+else of the host is shown there, read-only or beneath a layer, or a mount is missing from the view; the mounts are this
+namespace's own, and no file of the host is written by name. What the layer records is held against the live path by
+the scan, which follows no link.
 """
 
 from __future__ import annotations

@@ -8,10 +8,17 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
+
+from backout.errors import FailedError
+from backout.model import shape
 
 _LENGTH = struct.Struct("=I")
 _MOST_DESCRIPTORS = 8
+_LONGEST = 1 << 26
+"""Bytes of a message: 2048 names of processes, and as many in /dev/shm as anybody makes, are less."""
+_PATIENCE_S = 60.0
+"""How long the rest of a message may take that has begun: it is sent in one go."""
 
 
 class Channel:
@@ -31,8 +38,11 @@ class Channel:
         self._socket.sendmsg([_LENGTH.pack(len(content))], rights)
         self._socket.sendall(content)
 
-    def receive(self) -> tuple[Any, list[int]] | None:
-        """Wait for one message and its descriptors (closed on exec); None when the other end is gone."""
+    def receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        """Wait for one message and its descriptors (closed on exec); None when the other end is gone.
+
+        FailedError when what comes is no message, or stops in the middle of one.
+        """
         found = array.array("i")
         try:
             head, rights, _, _ = self._socket.recvmsg(
@@ -43,12 +53,31 @@ class Channel:
         for level, kind, data in rights:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 found.frombytes(data[: len(data) - len(data) % found.itemsize])
-        head += self._exactly(_LENGTH.size - len(head)) if head else b""
-        if len(head) < _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack(head)
-        content = self._exactly(length)
-        return (json.loads(content), list(found)) if len(content) == length else None
+        document = None
+        try:
+            document = self._document(head)
+        finally:
+            if document is None:
+                close_all(found)
+        return None if document is None else (document, list(found))
+
+    def _document(self, head: bytes) -> dict[str, Any] | None:
+        """Read the rest of a message that begins so; None when the other end is gone by then."""
+        self._socket.settimeout(_PATIENCE_S)
+        try:
+            head += self._exactly(_LENGTH.size - len(head)) if head else b""
+            (length,) = _LENGTH.unpack(head) if len(head) == _LENGTH.size else (0,)
+            if length > _LONGEST:
+                no_message()
+            content = self._exactly(length)
+            if not length or len(content) < length:
+                return None
+            document = shape.load(content)
+        except (ValueError, TimeoutError, socket.timeout):
+            no_message()
+        finally:
+            self._socket.settimeout(None)
+        return document if isinstance(document, dict) else no_message()
 
     def _exactly(self, length: int) -> bytes:
         content = bytearray()
@@ -62,6 +91,11 @@ class Channel:
     def close(self) -> None:
         """Close this end: the other notices."""
         self._socket.close()
+
+
+def no_message() -> NoReturn:
+    """Say that what was said is none that may be: the rehearsal ends, and nothing was changed."""
+    raise FailedError("What the sandbox of the rehearsal said is no message.", next="backout doctor")
 
 
 def pair() -> tuple[Channel, Channel]:

@@ -207,12 +207,13 @@ def copy_appearance(source: bytes, target: bytes) -> None:
     parents = Parents()
     try:
         with held(parents.name(source)) as descriptor:
-            _copy_appearance(descriptor, target)
+            copy_held_appearance(descriptor, target)
     finally:
         parents.close()
 
 
-def _copy_appearance(descriptor: int, target: bytes) -> None:
+def copy_held_appearance(descriptor: int, target: bytes) -> None:
+    """Do so from what is held."""
     status, source = os.fstat(descriptor), reached(descriptor)
     if os.geteuid() == 0:
         os.chown(target, status.st_uid, status.st_gid)

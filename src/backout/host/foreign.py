@@ -2,6 +2,8 @@
 
 In the user namespace of such a view only the own user and group exist: what belongs to others cannot be copied up, and
 the kernel answers EOVERFLOW where the host would have said yes.
+
+Paths are looked at by name here: nobody gains by leading a user elsewhere who only looks, with no other's rights.
 """
 
 from __future__ import annotations

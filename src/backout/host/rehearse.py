@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
+from backout.errors import FailedError
 from backout.host import foreign, indexes, logs, services, shims
 from backout.host import network as networks
 from backout.host.archive import drop_stages
@@ -21,7 +22,8 @@ from backout.host.sandbox import Sandbox
 from backout.host.scan import Scan, orphaned_edits, scan
 from backout.lens import Meaning, explain
 from backout.lens.noise import PROMOTE, YIELD
-from backout.model.check import REHEARSAL, UNHEALTHY, Check, CheckResult
+from backout.model import shape
+from backout.model.check import REHEARSAL, RESULT, UNHEALTHY, Check, CheckResult
 from backout.model.digest import digest
 from backout.model.effect import Effect, Noise
 from backout.model.redact import redact
@@ -218,10 +220,13 @@ def _checks(sandbox: Sandbox, request: Request) -> list[CheckResult]:
 def _checked(sandbox: Sandbox, request: Request, checks: Sequence[Check], *, with_change: bool) -> list[CheckResult]:
     from backout.host.checks import run_checks
 
-    def inside() -> list[tuple[Any, ...]]:
-        return [tuple(result) for result in run_checks(list(checks), REHEARSAL, request.environ)]
+    def inside() -> list[dict[str, Any]]:
+        return [result._asdict() for result in run_checks(list(checks), REHEARSAL, request.environ)]
 
-    return [CheckResult(*row) for row in sandbox.call(inside, with_change=with_change)]
+    rows = sandbox.call(inside, with_change=with_change)
+    if not shape.many(RESULT)(rows):
+        raise FailedError("The checks in the rehearsal ended without a result.")
+    return [CheckResult(**row) for row in rows]
 
 
 def _units(requests: Sequence[ServiceRequest]) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import filecmp
-import json
 import os
 import shutil
 import socket
@@ -19,16 +17,31 @@ from backout.host import network as networks
 from backout.host import proxy, reaper, redirects, refused
 from backout.host.assemble import RECORD, WITH_CHANGE, WITHOUT_CHANGE, Recipe, assemble
 from backout.host.bounds import Bounds, be_the_first_to_go, read_to_the_end, too_many
-from backout.host.channel import Channel, as_bytes, as_text
-from backout.host.folders import CHECK_UPPER, CHECK_WORK, FROZEN_WORK, Folders, copy_appearance, remove_tree
+from backout.host.channel import Channel, as_bytes, as_text, close_all, no_message
+from backout.host.folders import (
+    CHECK_UPPER,
+    CHECK_WORK,
+    FROZEN_WORK,
+    Folders,
+    copy_appearance,
+    copy_held_appearance,
+    remove_tree,
+)
 from backout.host.mounts import read, visible
 from backout.host.namespaces import Keeper, hosts_first, hosts_first_environ, look_like_the_hosts_first, start
 from backout.host.rootless import Layout, near_folders
 from backout.host.session import Session
 from backout.host.stage import Layer
+from backout.host.tree import GONE, Parents, open_file, state_of
 from backout.host.view import COPY, View, plan_view
+from backout.model import shape
+from backout.model.state import State
 
 _NAMED = 5
+_DOCUMENT = shape.fields({"exit_code": shape.whole, **dict.fromkeys(("what", "state", "next"), shape.text)})
+_ERROR, _BUG = shape.fields({"error": _DOCUMENT}, closed=True), shape.fields({"bug": shape.text}, closed=True)
+_GREETING = shape.either(_ERROR, _BUG, shape.fields({"limits": shape.many(shape.text)}, closed=True))
+_OUTCOME = shape.either(_ERROR, _BUG, shape.fields({"result": shape.anything}, closed=True))
 _TYPES = ((st.S_ISDIR, "dir"), (st.S_ISREG, "file"))
 
 
@@ -160,6 +173,10 @@ class Sandbox:
         if message is None:
             raise FailedError("The sandbox of the rehearsal ended while it was made.")
         greeting, descriptors = message
+        sockets = [one for one in descriptors if "limits" in greeting and st.S_ISSOCK(os.fstat(one).st_mode)]
+        if not _GREETING(greeting) or len(sockets) < len(descriptors) or len(sockets) > 1:
+            close_all(descriptors)
+            no_message()
         if "error" in greeting:
             raise from_document(greeting["error"])
         if "bug" in greeting:
@@ -318,7 +335,7 @@ class Sandbox:
                 raise too_many()
         finally:
             keeper.end()
-        outcome = json.loads(said or b'{"bug": "the process ended without a result"}')
+        outcome = _outcome(said)
         if "error" in outcome:
             raise from_document(outcome["error"])
         if "bug" in outcome:
@@ -378,6 +395,17 @@ def _set_up(channel: Channel, recipe: Recipe, host: Any, *, listen: bool) -> Non
         os.close(descriptor)
 
 
+def _outcome(said: bytes) -> dict[str, Any]:
+    """Read what a function in a view came to: it shares that with what it runs, which may have written there, too."""
+    try:
+        outcome: dict[str, Any] = shape.load(said)
+    except ValueError:
+        outcome = {}
+    if not _OUTCOME(outcome):
+        raise FailedError("What was looked at in the rehearsal ended without a result.")
+    return outcome
+
+
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
@@ -399,16 +427,38 @@ def _private_copies(view: View, primary: bytes) -> dict[bytes, bytes]:
         if piece.how == COPY:
             folder = primary + b"/copies"
             os.makedirs(folder, 0o700, exist_ok=True)
-            copies[piece.point] = copy = folder + b"/%d" % len(copies)
-            shutil.copyfile(piece.point, copy)
-            copy_appearance(piece.point, copy)
+            copies[piece.point] = folder + b"/%d" % len(copies)
+            _copy(piece.point, copies[piece.point])
     return copies
 
 
+def _copy(live: bytes, copy: bytes) -> None:
+    """Copy one file, content and appearance of one inode: a folder above it may be a user's."""
+    parents = Parents()
+    try:
+        with open(open_file(parents.name(live)), "rb") as source, open(copy, "xb") as target:
+            shutil.copyfileobj(source, target)
+            copy_held_appearance(source.fileno(), copy)
+    finally:
+        parents.close()
+
+
 def _same(live: bytes, copy: bytes) -> bool:
-    one, other = os.stat(live), os.stat(copy)
-    metadata = (one.st_mode, one.st_uid, one.st_gid) == (other.st_mode, other.st_uid, other.st_gid)
-    return metadata and filecmp.cmp(live, copy, shallow=False)
+    """Compare the content, mode and owner of two files; what is not where it was, or no file, is another."""
+    parents = Parents()
+    try:
+        one, other = (state_of(parents.name(path)) for path in (live, copy))
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+        return False
+    finally:
+        parents.close()
+    return one is not None and other is not None and _shown(one) == _shown(other)
+
+
+def _shown(state: State) -> tuple[Any, ...]:
+    return state.type, state.mode, state.uid, state.gid, state.sha256
 
 
 def _cannot_start(failed: dict[str, Any], argv: Sequence[bytes], cwd: bytes) -> BackoutError:

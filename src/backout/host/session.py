@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from backout.errors import FailedError
-from backout.host.channel import Channel
+from backout.host.channel import Channel, close_all, no_message
+from backout.model import shape
 
 _CHUNK = 1 << 16
 _TICK_S = 0.05
@@ -21,6 +22,19 @@ _END_OF_INPUT = b"\x04\x04"
 
 Closing our side would end nothing there.
 """
+
+
+def _small(value: Any) -> bool:
+    return shape.whole(value) and value < 1 << 16
+
+
+_NAMES = shape.many(shape.like(r"[\x00-\xff]*"))
+_ANSWER = shape.either(
+    shape.fields({"status": _small, "left": _NAMES, "in_memory": _NAMES, "tried": _NAMES}, closed=True),
+    shape.fields({"failed": shape.fields({"errno": _small, "what": shape.text})}, closed=True),
+    shape.fields({"too_many": shape.truth}, closed=True),
+)
+"""What the first process says in the end (`reaper.serve`)."""
 _WATCHED = (termios.TIOCGWINSZ, termios.TIOCSWINSZ)
 
 
@@ -103,12 +117,15 @@ class Session:
         if message is None:
             raise FailedError("The sandbox of the rehearsal ended unexpectedly.")
         answer, descriptors = message
-        if answer.get("terminal"):
+        if self._terminal and not self._streams and len(descriptors) == 1 and answer == {"terminal": True}:
             (master,) = descriptors
             self._streams[master] = "stdout"
             source = self._input[0] if self._input else 0
             writable = os.dup(master)
             self._input = (source, writable)
+        elif descriptors or not _ANSWER(answer):
+            close_all(descriptors)
+            no_message()
         else:
             self._answer = answer
 

@@ -128,6 +128,11 @@ def maybe(shape: Shape) -> Shape:
     return lambda value: value is None or shape(value)
 
 
+def either(*shapes: Shape) -> Shape:
+    """A value of any of these shapes."""
+    return lambda value: any(shape(value) for shape in shapes)
+
+
 def many(shape: Shape) -> Shape:
     """A list of values of that shape."""
     return lambda value: isinstance(value, (list, tuple)) and all(map(shape, value))
