@@ -56,6 +56,16 @@ def test_a_users_whole_day_without_root(backout: UserBackout) -> None:
     assert not (backout.state / "stage").exists()
 
 
+def test_a_home_below_a_folder_that_nobody_may_list_is_no_obstacle(backout: UserBackout) -> None:
+    """As /home is on many hosts: who may go through it finds state, stage and files all the same."""
+    backout.home.parent.chmod(0o711)
+    document, code = backout.json("run", *SILENT, "--yes", "--", "echo workers = 4 > app.conf")
+    assert code == 0, document
+    assert (backout.folder / "app.conf").read_text() == "workers = 4\n"
+    assert backout.json("back")[1] == 0
+    assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+
+
 def test_an_open_folder_of_roots_takes_and_gives_back_a_users_file(backout: UserBackout) -> None:
     """/var/tmp is everybody's: its owner and time are not ours to set, and that must not stop anything half-way."""
     name = f"/var/tmp/backout-test-{os.getpid()}"

@@ -81,11 +81,11 @@ def open_directory(name: Name) -> int:
     return os.open(name.name, _DIRECTORY, dir_fd=name.directory)
 
 
-def open_path(path: bytes, *, make: bool = False) -> int:
+def open_path(path: bytes, *, make: bool = False, through: bool = False) -> int:
     """Open a directory by absolute path, component by component, none of them a symlink (traps C9, PATH_MAX).
 
     Nor one of them `..`: no path of ours climbs. With `make`, those that are missing are made, for us alone. Those on
-    the way are only gone through: this user need not be able to list them.
+    the way are only gone through: this user need not be able to list them; with `through`, nor the last.
     """
     parts = [part for part in path.split(b"/") if part]
     if b".." in parts:
@@ -96,7 +96,8 @@ def open_path(path: bytes, *, make: bool = False) -> int:
             if make:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(part, 0o700, dir_fd=descriptor)
-            deeper = os.open(part, _DIRECTORY | (os.O_PATH if number < len(parts) else 0), dir_fd=descriptor)
+            how = os.O_PATH if through or number < len(parts) else 0
+            deeper = os.open(part, _DIRECTORY | how, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = deeper
     except OSError:
@@ -117,7 +118,10 @@ class Parents:
         """Give the path's name in its opened parent; valid until the next call. OSError when the parent is gone."""
         parent, _, last = path.rpartition(b"/")
         if parent != self._path:
-            descriptor = open_path(parent)
+            try:
+                descriptor = open_path(parent)
+            except PermissionError:
+                descriptor = open_path(parent, through=True)
             self.close()
             self._path, self._descriptor = parent, descriptor
         return Name(self._descriptor, last or b".")
