@@ -36,7 +36,8 @@ class Count(NamedTuple):
 
 
 _NOTE = (
-    "Ledger, plan, effects, journal, wire and every file that a lens reads, mutated from real samples: bytes, lines, "
+    "Ledger, plan, effects, journal, wire, backout.toml, what a sandbox says and every file that a lens reads, mutated "
+    "from real samples: bytes, lines, "
     "values, types, depth, size. Each is read, or told as what is wrong with it. What is drawn from is in "
     "`tests/kit/hostile.py`."
 )
