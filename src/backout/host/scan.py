@@ -159,7 +159,7 @@ class _Reader:
             path, upper_path, root or path, merged=merged, upper_inode=status.st_ino, upper_links=status.st_nlink
         )
         if _has_other_names(status):
-            found = found._replace(origin=origin_handle(upper))
+            found = found._replace(origin=origin_handle(overlay_xattr(upper, b"origin")))
         if live is not None and live_status is not None:
             found = self._base(found, upper, live, live_status)
         after = state_of(upper)
@@ -180,12 +180,13 @@ class _Reader:
         return both and frame.root is None and overlay_xattr(upper, b"opaque") is None
 
     def _base(self, found: Found, upper: Name, live: Name, status: os.stat_result) -> Found:
-        same = is_origin(upper, live)
+        origin = overlay_xattr(upper, b"origin")
+        same = is_origin(origin, live)
         if found.merged and not same:
             self._result.moved[found.path] = "it was replaced by another directory"
         if not found.merged:
             self._compare_with_base(found.path, status)
-        copied = same and overlay_xattr(upper, b"origin") is not None
+        copied = same and origin is not None
         found = found._replace(inode=status.st_ino, links=status.st_nlink, copied=copied, handle=_handle(live, status))
         # Without the index a mere copy has no origin, either: what touched it is then no reason to part the names.
         return found._replace(split=self._indexed and _has_other_names(status) and not copied)
@@ -234,12 +235,15 @@ def _changed_in_index(layer: Layer, path: bytes, before: State | None) -> bool:
     try:
         live = Name(parent, path.rpartition(b"/")[2])
         copies = (Name(index, name) for name in names(index))
-        ours = (copy for copy in copies if overlay_xattr(copy, b"origin") is not None and is_origin(copy, live))
-        states = [state_of(copy) for copy in ours]
+        states = [state_of(copy) for copy in copies if _is_copy(overlay_xattr(copy, b"origin"), live)]
         return any(state and before and state.timeless() != before.timeless() for state in states)
     finally:
         os.close(index)
         os.close(parent)
+
+
+def _is_copy(origin: bytes | None, live: Name) -> bool:
+    return origin is not None and is_origin(origin, live)
 
 
 def _mtimes(before: State | None, after: State | None) -> tuple[int, int] | None:

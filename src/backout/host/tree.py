@@ -192,14 +192,17 @@ def strip_overlay_xattrs(name: Name) -> None:
                 os.removexattr(path, key)
 
 
-def _sha256_of(path: bytes) -> str:
-    """Hash a regular file's content."""
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        chunk = file.read(_CHUNK)
-        while chunk:
+def _sha256_of(path: bytes, size: int) -> str:
+    """Hash a regular file's content, of so many bytes, in as few system calls as there can be."""
+    digest, left = hashlib.sha256(), size
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while left > 0:
+            chunk = os.read(descriptor, min(left, _CHUNK))
             digest.update(chunk)
-            chunk = file.read(_CHUNK)
+            left = left - len(chunk) if chunk else 0
+    finally:
+        os.close(descriptor)
     return digest.hexdigest()
 
 
@@ -222,7 +225,7 @@ def _state_of(descriptor: int) -> State:
         uid=status.st_uid,
         gid=status.st_gid,
         size=status.st_size if kind == "file" else 0,
-        sha256=_sha256_of(path) if kind == "file" else None,
+        sha256=_sha256_of(path, status.st_size) if kind == "file" else None,
         target=os.readlink(b"", dir_fd=descriptor) if kind == "symlink" else None,
         rdev=(os.major(status.st_rdev), os.minor(status.st_rdev)) if device else None,
         xattrs=xattrs(path),
@@ -254,19 +257,18 @@ Type (a byte each) and the file system's UUID before the handle (fs/overlayfs/ov
 """
 
 
-def origin_handle(upper: Name) -> bytes | None:
-    """Give the file handle of the inode that `upper` was copied up from; None when it was not, or it cannot be told."""
-    origin = overlay_xattr(upper, b"origin")
+def origin_handle(origin: bytes | None) -> bytes | None:
+    """Read overlayfs' `origin`: the file handle of the inode that was copied up; None when it cannot be told."""
     return origin[_ORIGIN_HEADER_BYTES:] if origin and len(origin) > _ORIGIN_HEADER_BYTES else None
 
 
-def is_origin(upper: Name, live: Name) -> bool:
-    """Tell whether `live` is the very inode that `upper` was copied up from; True where nobody can tell (traps C1)."""
-    origin = origin_handle(upper)
-    if origin is None:
+def is_origin(origin: bytes | None, live: Name) -> bool:
+    """Tell whether `live` is the inode that an `origin` names; True where nobody can tell (traps C1)."""
+    copied = origin_handle(origin)
+    if copied is None:
         return True
     handle = file_handle(live)
-    return handle is None or origin == handle
+    return handle is None or copied == handle
 
 
 def below(root: bytes) -> Iterator[tuple[bytes, Name]]:
