@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # each function imports what it picks: the host half is begun
     from backout.link.wire import Events, Link
     from backout.store.journal import Journal
 
+_LETTERS = "bcdfghjkmnpqrstvwxz"
+
 
 def begin(stdin: int | None = None) -> Child:
     """Let this machine's host half come up while the caller goes on; `stdin` is what a command may read from."""
@@ -40,7 +42,5 @@ def journal(environ: Mapping[str, str] = os.environ) -> Journal:
 
 def new_change_id(now: Callable[[], float] = time.time) -> str:
     """Name a change: its UTC date and time, and three letters against a twin; sorts by age, fits in a sentence."""
-    import random
-
-    letters = "".join(random.choice("bcdfghjkmnpqrstvwxz") for _ in range(3))  # noqa: S311 - a name, not a secret
+    letters = "".join(_LETTERS[number % len(_LETTERS)] for number in os.urandom(3))
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(now())) + letters

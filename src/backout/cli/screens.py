@@ -17,6 +17,8 @@ from backout.model.redact import redact_words
 from backout.render.progress import Reporter, SilentReporter, reporter
 from backout.render.screen import Screen, screen_of
 
+_SWITCH_S = 0.0002
+
 
 def screen(options: Namespace | None, stream: Any = None) -> Screen:
     """Describe the terminal or pipe that a stream leads to."""
@@ -79,7 +81,8 @@ class Console:
         self._live = sys.stderr.isatty() and not self._silent
         self._asked = False
         if options.verb in ("rehearse", "run", "edit") and not options.json:
-            # What draws takes a while to import; the host is at work meanwhile.
+            # What draws takes a while to import; the host is at work meanwhile, and whatever it says is heard at once.
+            sys.setswitchinterval(_SWITCH_S)
             threading.Thread(target=importlib.import_module, args=("backout.render.report",)).start()
         self.shown = False
         """Whether the report of what happened, with its verdict, was given."""

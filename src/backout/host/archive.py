@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
 import hashlib
 import os
 import re
@@ -102,11 +101,11 @@ class Archive:
     def raw(self) -> list[RawEffect]:
         """Read the raw effects."""
         try:
-            rows = shape.load(gzip.decompress(self._read(b"raw.json.gz")))
+            rows = shape.load(zlib.decompress(self._read(b"raw.json.gz"), _GZIP))
             if not _ROWS(rows):
                 raise self._damaged(b"raw.json.gz")
             return [RawEffect(os.fsencode(path), unpack(before), unpack(after)) for path, before, after in rows]
-        except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except (ValueError, EOFError, zlib.error) as error:
             raise self._damaged(b"raw.json.gz") from error
 
     def document(self) -> dict[str, Any]:
