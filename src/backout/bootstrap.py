@@ -22,14 +22,15 @@ def begin(stdin: int | None = None) -> Child:
     return local.begin(stdin)
 
 
-def link_to(host: str, events: Events, begun: Child) -> Link:
-    """Reach a host; this release knows this machine alone, whose host half has `begun`."""
-    from backout.errors import NotPossibleError
-    from backout.link import local
+def link_to(host: str, become: str | None, events: Events, begun: Child | None) -> Link:
+    """Reach a host: this machine, whose host half has `begun`, or another one by ssh."""
+    if begun is not None:
+        from backout.link import local
 
-    if host != "local":
-        raise NotPossibleError(f"{host}: this release works on this machine alone.", next='Give hosts = ["local"].')
-    return local.connect(begun, events)
+        return local.connect(begun, events)
+    from backout.link import ssh
+
+    return ssh.connect(host, become, events)
 
 
 def journal(environ: Mapping[str, str] = os.environ) -> Journal:

@@ -61,7 +61,8 @@ def _end_in_one_way() -> None:
 
 
 def _call(options: Namespace) -> int:
-    if options.on_host and sys.platform == "linux":
+    options.begun = options.stdin = None
+    if options.on_host and sys.platform == "linux" and options.environment is None:
         from backout import bootstrap
 
         # Before the imports of the command itself: both take about as long, and now they do so at the same time.

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
-from backout.cli.screens import Console, put, put_bytes, put_json, screen
+from backout.cli.screens import Console, put, put_bytes, put_json, screen, there
 from backout.config.find import load
-from backout.config.values import Command, Config, Environment
+from backout.config.values import LOCAL, Command, Config, Environment
 from backout.errors import BackoutError, ConfigError, NotPossibleError, UsageError
 from backout.flow import record
 from backout.flow.back import Target
@@ -41,17 +41,23 @@ def _require_linux() -> None:
 @contextlib.contextmanager
 def _session(options: Namespace, environment: Environment | None = None) -> Iterator[tuple[Session, Console]]:
     """Open the host and the journal for the time of one command."""
-    _require_linux()
+    host, become = _host(options, environment)
+    if host == LOCAL and options.begun is None:
+        _require_linux()
+        options.stdin = os.dup(0) if getattr(options, "interactive", False) else None
+        options.begun = bootstrap.begin(options.stdin)  # before the console, which starts a thread
     console = Console(options)
     journal = bootstrap.journal()
-    host = "local" if environment is None else environment.hosts[0] if environment.hosts else "local"
     try:
-        with bootstrap.link_to(host, console.event, options.begun) as link:
+        with bootstrap.link_to(host, become, console.event, options.begun) as link:
             session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id)
             if options.verb not in ("recover", "doctor"):  # these look after a record that cannot be read
                 session.learn()
                 _warn_of_unfinished(options, session)
             yield session, console
+    except BackoutError as error:
+        error.next = there(error.next, options)
+        raise
     finally:
         console.done()
         journal.close()
@@ -61,7 +67,24 @@ def _warn_of_unfinished(options: Namespace, session: Session) -> None:
     """Notice a half-applied change in every command; those that would build on it refuse by themselves."""
     if options.verb not in ("run", "edit", "back"):
         for change in session.unfinished():
-            sys.stderr.write(f"Change {change} was left unfinished by a crash: backout recover\n")
+            sys.stderr.write(there(f"Change {change} was left unfinished by a crash: backout recover\n", options))
+
+
+def _host(options: Namespace, environment: Environment | None) -> tuple[str, str | None]:
+    """Name the one host of a command, and how to become root there; without -e it is this machine."""
+    if environment is None or options.environment is None:
+        return LOCAL, None
+    if len(environment.hosts) > 1:
+        raise NotPossibleError(
+            f"Environment {environment.name} has {len(environment.hosts)} hosts; this release works on one at a time.",
+            next="Give each host an environment of its own.",
+        )
+    (host,) = environment.hosts
+    if host == LOCAL:
+        return LOCAL, None
+    if getattr(options, "interactive", False):
+        raise NotPossibleError(f"{host}: --interactive works on this machine alone.", next="Leave it out.")
+    return host, environment.become
 
 
 def _who() -> Who:
@@ -72,9 +95,13 @@ def _who() -> Who:
     return Who(name, os.environ.get("SUDO_USER"))
 
 
+def _chosen(options: Namespace) -> Environment | None:
+    """Give the environment of -e; without it none, and no configuration is read: the record is there without one."""
+    return None if options.environment is None else load(options.config).environment(options.environment)
+
+
 def _environment(options: Namespace, config: Config) -> Environment | None:
-    name = getattr(options, "environment", None)
-    return config.local_environment() if name is None else config.environment(name)
+    return config.local_environment() if options.environment is None else config.environment(options.environment)
 
 
 def _environment_at_any_price(options: Namespace) -> Environment | None:
@@ -92,10 +119,11 @@ def _wanted(options: Namespace, environment: Environment | None, named: Command 
     """Put together what was asked for: the command line first, then the named command, then the environment."""
     argv = tuple(options.command) if named is None else (named.run,)
     expect = tuple(parse_selector(text) for text in options.expect)
+    here = options.begun is not None  # nothing of ours goes to another machine
     return Wanted(
         argv=argv,
-        cwd=os.getcwd(),
-        environ=dict(os.environ),
+        cwd=os.getcwd() if here else None,
+        environ=dict(os.environ) if here else None,
         expect=expect + (named.expect if named else ()),
         network=options.network or (named and named.network) or (environment and environment.network) or "packages",
         network_allow=environment.network_allow if environment else (),
@@ -159,6 +187,11 @@ def edit(options: Namespace) -> int:
     from backout.cli.editor import edited
 
     environment = _environment(options, load(options.config))
+    if _host(options, environment)[0] != LOCAL:
+        raise NotPossibleError(
+            "backout edit works on this machine alone.",
+            next=f"Change it with a command: backout run -e {options.environment} -- CMD…",
+        )
     file = os.path.realpath(options.file)
     with _session(options, environment) as (session, console):
         require_finished(session)  # before the editor: nobody's work is to be lost by a refusal
@@ -207,6 +240,8 @@ def back(options: Namespace) -> int:
         target = Target(options.change, options.until_healthy, options.edits, options.why)
         document, code = go_back(session, target)
         console.done()
+        for reason in document["reasons"]:
+            reason["next"] = there(reason["next"], options)
         _answer(options, document, "back")
         if document["undone"]:
             _offer_pause(options, session, console)
@@ -230,7 +265,7 @@ def _offer_pause(options: Namespace, session: Session, console: Console) -> None
 
 def recover(options: Namespace) -> int:
     """`backout recover`."""
-    with _session(options) as (session, _):
+    with _session(options, _chosen(options)) as (session, _):
         document = record.recover(session)
     _answer(options, document, "recovered")
     return 0
@@ -238,7 +273,7 @@ def recover(options: Namespace) -> int:
 
 def log(options: Namespace) -> int:
     """`backout log`."""
-    with _session(options) as (session, _):
+    with _session(options, _chosen(options)) as (session, _):
         document = record.log(session)
     document["changes"] = document["changes"][: options.last]
     _answer(options, document, "log")
@@ -247,7 +282,7 @@ def log(options: Namespace) -> int:
 
 def show(options: Namespace) -> int:
     """`backout show`."""
-    with _session(options) as (session, _):
+    with _session(options, _chosen(options)) as (session, _):
         change, effects = record.show(session, options.change)
         said = record.output(session, options.change) if options.output else b""
     if options.json:
@@ -262,7 +297,7 @@ def show(options: Namespace) -> int:
 
 def gc(options: Namespace) -> int:
     """`backout gc`."""
-    with _session(options) as (session, _):
+    with _session(options, _chosen(options)) as (session, _):
         document = record.gc(session, options.older_than, standing=options.standing, dry_run=options.dry_run)
     _answer(options, document, "gc")
     return 0
@@ -270,7 +305,7 @@ def gc(options: Namespace) -> int:
 
 def doctor(options: Namespace) -> int:
     """`backout doctor`."""
-    with _session(options) as (session, _):
+    with _session(options, _chosen(options)) as (session, _):
         document = record.doctor(session)
     _answer(options, document, "doctor")
     return 0 if document["ok"] else 7

@@ -11,6 +11,8 @@ from backout import __version__
 from backout.errors import UsageError
 from backout.render.screen import Screen
 
+_WITH_CHECKS = ("rehearse", "run", "edit", "back")
+
 
 class _Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
@@ -96,7 +98,11 @@ def _global_options(*, default: bool = False) -> _Parser:
 
 def _verb(verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    verb.set_defaults(call=_lazily(name), on_host=name not in ("init", "drill"))
+    on_host = name not in ("init", "drill")
+    verb.set_defaults(call=_lazily(name), on_host=on_host)
+    if on_host:
+        default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
+        verb.add_argument("-e", "--environment", metavar="ENV", help=f"the environment (default: {default})")
     return verb
 
 
@@ -156,9 +162,6 @@ def exit_codes(text: str) -> tuple[int, ...]:
 def _measuring(verb: _Parser) -> None:
     verb.set_defaults(takes_command=True)
     verb.add_argument(
-        "-e", "--environment", metavar="ENV", help="the environment (default: the one that lists this machine)"
-    )
-    verb.add_argument(
         "--expect",
         metavar="KIND:GLOB",
         action="append",
@@ -212,9 +215,6 @@ def _run(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
 
 def _edit(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "edit", "your editor on a copy; the save is a change that expects just that file")
-    verb.add_argument(
-        "-e", "--environment", metavar="ENV", help="the environment (default: the one that lists this machine)"
-    )
     verb.add_argument("--full", action="store_true", help="show everything, with diffs")
     verb.add_argument("file", metavar="FILE", help="the file to edit; it need not be there yet")
     _deciding(verb)
@@ -222,9 +222,6 @@ def _edit(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
 
 def _back(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "back", "take back the newest change that stands, or down to CHANGE, checking between")
-    verb.add_argument(
-        "-e", "--environment", metavar="ENV", help="the environment (default: the one that lists this machine)"
-    )
     verb.add_argument("change", nargs="?", metavar="CHANGE", help="go back to just before this change")
     verb.add_argument("--until-healthy", action="store_true", help="stop as soon as the checks are healthy")
     edits = verb.add_mutually_exclusive_group()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import re
+import shlex
 import sys
 import threading
 from argparse import Namespace
@@ -68,6 +70,16 @@ def applying(words: Sequence[str], screen: Screen) -> str:
     return " ".join(map(screen.word, ("backout", *own, *words[end:])))
 
 
+_OURS = re.compile(r"\bbackout (rehearse|run|back|recover|log|show|gc|doctor)\b(?! -e)")
+
+
+def there(text: str, options: Namespace) -> str:
+    """Name the environment in the commands that a text proposes, where they mean another machine."""
+    if options.environment is None or options.begun is not None:
+        return text
+    return _OURS.sub(lambda found: f"{found[0]} -e {shlex.quote(options.environment)}", text)
+
+
 class Console:
     """Tells a person how far a use case is, shows reports and asks; is the link's event sink, too."""
 
@@ -110,6 +122,8 @@ class Console:
         if self.shown:
             return
         self.shown = True
+        for reason in document["verdict"]["reasons"]:
+            reason["next"] = there(reason["next"], self._options)
         if self._options.json:
             put_json(document)
         elif self._asked:

@@ -18,12 +18,14 @@ from backout.model.verdict import REFUSE, Context, Verdict, judge
 class Wanted(NamedTuple):
     """What a person asked for. `argv` with one word goes to sh -c; times in seconds.
 
+    Without `cwd` and `environ` the command has those that a login has on the host.
+
     `recorded` is what the record shows as the command, where it differs from what is run (`edit`).
     """
 
     argv: tuple[str, ...]
-    cwd: str
-    environ: dict[str, str]
+    cwd: str | None
+    environ: dict[str, str] | None
     expect: tuple[Selector, ...] = ()
     network: str = "packages"
     network_allow: tuple[str, ...] = ()
@@ -126,8 +128,8 @@ def _rehearsed(session: Session, change: str, wanted: Wanted, checks: list[dict[
             "rehearse",
             change=change,
             argv=list(wanted.argv) if len(wanted.argv) != 1 else ["/bin/sh", "-c", wanted.argv[0]],
-            cwd=wanted.cwd,
-            environ=wanted.environ,
+            **({} if wanted.cwd is None else {"cwd": wanted.cwd}),
+            **({} if wanted.environ is None else {"environ": wanted.environ}),
             network=wanted.network,
             network_allow=list(wanted.network_allow),
             timeout_s=wanted.timeout_s,

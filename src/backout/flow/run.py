@@ -67,7 +67,7 @@ def _body(session: Session, wanted: Wanted, measured: Measured) -> dict[str, Any
         "who": str(session.who),
         "why": redact(wanted.why),
         "command": measured.document["command"],
-        "cwd": wanted.cwd,
+        "cwd": wanted.cwd or measured.document["cwd"],
         "environment": measured.document["environment"],
         "digest": measured.document["digest"],
         "checks": [check._asdict() for check in session.checks],

@@ -44,7 +44,7 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
 }
 """The arguments of each operation, by the names of `serve.Host`'s methods."""
 _OPTIONAL = {
-    "rehearse": ("network", "network_allow", "timeout_s", "checks", "stdin", "terminal"),
+    "rehearse": ("cwd", "environ", "network", "network_allow", "timeout_s", "checks", "stdin", "terminal"),
     "take_back": ("edits",),
     "entries": ("after",),
 }

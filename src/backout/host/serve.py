@@ -7,6 +7,7 @@ backout.error/1}. The first line it writes is the sentinel, so that whatever a l
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import itertools
 import json
@@ -76,9 +77,11 @@ class Host:
     def rehearse(self, **asked: Any) -> dict[str, Any]:
         """Rehearse a command; gives {document, moved, obstacles, steps}: how many an apply takes.
 
-        The document's effects go ahead, as events.
+        Without a working folder or environment it has ours, which is what the login gave us. The document's
+        effects go ahead, as events.
         """
         make_state(self.state)
+        asked = {"cwd": os.getcwd(), "environ": dict(os.environ), **asked}
         checks = tuple(check_from(check) for check in asked.pop("checks", ()))
         request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
         rehearsed = rehearse(request, self.state, self._output, self._progress)
@@ -93,6 +96,13 @@ class Host:
         rehearsed = self._rehearsed.pop(change, None)
         if rehearsed is not None:
             rehearsed.let_go()
+
+    def end(self) -> None:
+        """Drop what nobody can ask for any more; what the ledger knows of is needed, and stays."""
+        with contextlib.suppress(NeedsPersonError):  # a ledger that cannot be read: gc looks after the rest
+            known = {change.id for change in self._transactions.changes()} if self._rehearsed else set()
+            for change in self._rehearsed.keys() - known:
+                self.let_go(change)
 
     def _tell_effects(self, rows: Iterable[dict[str, Any]]) -> None:
         """Send effects ahead of the document that they belong to: a message of 100,000 would take all at once."""
@@ -363,9 +373,9 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         answers.write(json.dumps(message).encode() + b"\n")
         answers.flush()
 
+    host = Host(say)
     try:
         say({"sentinel": SENTINEL})
-        host = Host(say)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for line in iter(requests.readline, b""):
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -373,16 +383,27 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             say(message)
     except (BrokenPipeError, KeyboardInterrupt):
-        return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    host.end()
 
 
-def main() -> None:
+def main(*, signals_when_gone: int | None = None) -> None:
     """Serve on standard input and output; anything that a library prints goes to standard error.
 
     When whoever asks is killed, what is rehearsed ends, too; an apply is finished, and recovered by the next command.
+    `signals_when_gone` is the signal that says that nobody hears the answers any more.
     """
     sys.dont_write_bytecode = True  # what is imported later may be imported inside a view
     libc.call("prctl", _PR_SET_PDEATHSIG, signal.SIGINT)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    if signals_when_gone is not None:
+        signal.signal(signals_when_gone, lambda *_: _speak_to_nobody(answers.fileno()))
     serve(open(0, "rb", closefd=False), answers)  # noqa: SIM115 - for the life of the process
+
+
+def _speak_to_nobody(answers: int) -> None:
+    """Let what is being written go nowhere, where it would wait for ever, and stop as Ctrl-C does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), answers)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        raise KeyboardInterrupt

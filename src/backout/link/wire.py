@@ -71,6 +71,14 @@ def _not_understood() -> FailedError:
     )
 
 
+def _ended(code: int) -> BackoutError:
+    return FailedError(
+        f"The host half ended unexpectedly (exit code {code}).",
+        state="A change in flight is finished or taken back by recover.",
+        next="backout recover",
+    )
+
+
 def _no_events(kind: str, text: str, data: bytes) -> None:
     """Drop an event."""
 
@@ -78,10 +86,15 @@ def _no_events(kind: str, text: str, data: bytes) -> None:
 class Link:
     """Speaks to one host half. Not for two threads at a time."""
 
-    def __init__(self, process: Process, events: Events = _no_events) -> None:
-        """Wait for the host half's first word; what a login shell prints before it is skipped."""
+    def __init__(
+        self, process: Process, events: Events = _no_events, ended: Callable[[int], BackoutError] = _ended
+    ) -> None:
+        """Wait for the host half's first word; what a login shell prints before it is skipped.
+
+        `ended` makes the error that tells of an end while an answer is waited for, from the exit code.
+        """
         self._process, self._requests, self._answers = process, process.stdin, process.stdout
-        self._events = events
+        self._events, self._ended = events, ended
         self._greet()
 
     def _greet(self) -> None:
@@ -94,12 +107,7 @@ class Link:
     def _read(self) -> dict[str, Any]:
         line = self._answers.readline()
         if not line:
-            code = self._process.wait()
-            raise FailedError(
-                f"The host half ended unexpectedly (exit code {code}).",
-                state="A change in flight is finished or taken back by recover.",
-                next="backout recover",
-            )
+            raise self._ended(self._process.wait())
         with contextlib.suppress(ValueError):
             message = shape.load(line)
             if isinstance(message, dict):

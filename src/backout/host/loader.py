@@ -1,0 +1,93 @@
+"""The first code of ours on a host that is reached by ssh: finds the host half there, or takes it in, and becomes it.
+
+It is sent as text, ahead of everything else, and must stand alone. The host half is a zip file that is named by its
+SHA-256. What lies on the host is read and verified each time before any of it is executed; what is wrong is replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+
+WORD = "backout.boot/1"
+"""What begins every line that is meant for the controller, among whatever a login shell prints."""
+_CHUNK = 1 << 16
+
+
+def say(*words: str) -> None:
+    """Tell the controller; on a line of its own, whatever was printed before."""
+    os.write(1, ("\n" + " ".join((WORD, *words)) + "\n").encode(errors="replace"))
+
+
+def cache_folder() -> str:
+    """Name where host halves are kept: the user's cache, root's own below /var/cache."""
+    own = "/var/cache" if os.geteuid() == 0 else os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or own, "backout")
+
+
+def require_private(folder: str) -> None:
+    """Make the folder, for us alone; PermissionError when somebody else could put something there."""
+    os.makedirs(folder, 0o700, exist_ok=True)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise PermissionError(0, "others may write there", folder)
+
+
+def is_whole(path: str, sha256: str) -> bool:
+    """Tell whether the file is there and is what its name says."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest() == sha256
+    except FileNotFoundError:
+        return False
+
+
+def take_in(path: str, sha256: str, size: int) -> bool:
+    """Read so many bytes from the link, and keep them under their name if they are what it says: durably, or not."""
+    content = bytearray()
+    while len(content) < size:
+        chunk = os.read(0, min(_CHUNK, size - len(content)))
+        if not chunk:
+            raise SystemExit(1)  # the link was cut: nothing was written yet
+        content += chunk
+    if hashlib.sha256(content).hexdigest() != sha256:
+        return False
+    beside = f"{path}.{os.getpid()}"
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    return is_whole(path, sha256)
+
+
+def forget_coercion() -> None:
+    """Take out of the environment what this interpreter put there for itself (PEP 538): commands have the login's."""
+    with open("/proc/self/environ", "rb") as file:
+        given = [line.partition(b"=")[0] for line in file.read().split(bytes(1))]
+    if b"LC_CTYPE" not in given:
+        os.environ.pop("LC_CTYPE", None)
+
+
+def load(sha256: str, size: int) -> None:
+    """Become the host half of that hash; it is asked for when it is not here yet."""
+    path = os.path.join(cache_folder(), sha256 + ".pyz")
+    try:
+        require_private(os.path.dirname(path))
+        if not is_whole(path, sha256):
+            say("want")
+            if not take_in(path, sha256, size):
+                say("damaged")
+                raise SystemExit(1)
+    except OSError as error:
+        say("unwritable", f"{path}: {error.strerror}")
+        raise SystemExit(1) from None
+    say("have")
+    forget_coercion()
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, path)
+    from backout.host.relay import main
+
+    main()

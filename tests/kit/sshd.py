@@ -1,0 +1,250 @@
+"""Hosts that are reached by the real ssh: each an sshd in a network and mount namespace of its own.
+
+The controller has such namespaces, too, with a home of its own; nothing of this machine's ssh is read or changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kit.cli import Backout
+
+_MARK = b"sys.stdin.buffer.raw.readline"
+"""What stands in the command line of every host half that was reached by ssh."""
+_SHELL = '#!/bin/sh\nexec /bin/sh "$@"\n'
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Wait for something that is sure to come; a minute without it is a failure."""
+    limit = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < limit, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def sh(*words: str) -> None:
+    """Run a command that has to succeed."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+
+
+def _namespaces(pid: int, *words: str) -> list[str]:
+    return ["nsenter", f"--net=/proc/{pid}/ns/net", f"--mount=/proc/{pid}/ns/mnt", f"--uts=/proc/{pid}/ns/uts", *words]
+
+
+class Machine:
+    """A process that holds namespaces, in which root's home and login shell are the test's."""
+
+    def __init__(self, folder: Path, name: str, then: str) -> None:
+        self.folder, self.name = folder, name
+        self.home = folder / "home"
+        (self.home / ".ssh").mkdir(parents=True, mode=0o700)
+        self.shell = folder / "login"
+        self.log_in_with(_SHELL)
+        lines = Path("/etc/passwd").read_text().splitlines()
+        lines[0] = f"root:*:0:0:root:{self.home}:{self.shell}"
+        (folder / "passwd").write_text("\n".join([*lines, f"deploy:*:61235:61235::{folder}/deploy:/bin/sh", ""]))
+        script = f"mount --bind {folder}/passwd /etc/passwd; hostname {name}; ip link set lo up; {then}"
+        self.process = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--uts", "sh", "-c", script],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        until(lambda: self._home() == str(self.home), f"{name} to come up")
+
+    def _home(self) -> str:
+        asked = _namespaces(self.process.pid, "getent", "passwd", "root")
+        entry = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split(":")
+        return entry[5] if len(entry) > 5 else ""
+
+    def log_in_with(self, shell: str) -> None:
+        """Let root's login shell be this script."""
+        beside = self.folder / "login.new"
+        beside.write_text(shell)
+        beside.chmod(0o755)
+        beside.rename(self.shell)
+
+    def sh(self, *words: str) -> None:
+        """Run a command there."""
+        sh(*_namespaces(self.process.pid, *words))
+
+    def stop(self) -> None:
+        """End all that was started in it."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def pids(self) -> list[int]:
+        """Name every process in its network."""
+        ours = os.stat(f"/proc/{self.process.pid}/ns/net").st_ino
+        found = []
+        for entry in os.listdir("/proc"):
+            try:
+                if entry.isdigit() and os.stat(f"/proc/{entry}/ns/net").st_ino == ours:
+                    found.append(int(entry))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        return found
+
+
+class Host(Machine):
+    """One host: `ssh NAME` of the controller leads to it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir()
+        self.state, self.cache = folder / "state", folder / "cache"
+        self.new_key(folder)
+        config = f"""
+            HostKey {folder}/key
+            PidFile {folder}/pid
+            AuthorizedKeysFile {folder}/authorized
+            StrictModes no
+            UsePAM no
+            PasswordAuthentication no
+            KbdInteractiveAuthentication no
+            SetEnv BACKOUT_STATE={self.state} XDG_CACHE_HOME={self.cache} ONLY_THERE=yes
+        """
+        (folder / "sshd_config").write_text(config)
+        os.makedirs("/run/sshd", 0o755, exist_ok=True)
+        sudoers = folder / "sudoers"
+        sudoers.write_text("")
+        sudoers.chmod(0o440)
+        then = f"mount --bind {sudoers} /etc/sudoers; exec /usr/sbin/sshd -D -e -f {folder}/sshd_config"
+        super().__init__(folder, name, then)
+        until((folder / "pid").exists, "sshd")
+
+    def new_key(self, folder: Path) -> None:
+        """Give the host another key; a running sshd reads it when it is started anew."""
+        (folder / "key").unlink(missing_ok=True)
+        sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key"))
+
+    @property
+    def known(self) -> str:
+        """Give the host's public key."""
+        return " ".join((self.folder / "key.pub").read_text().split()[:2])
+
+    def start_anew(self) -> None:
+        """Let sshd read its keys and configuration once more."""
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGHUP)
+
+    def halves(self) -> list[int]:
+        """Name the host halves that run there, without the processes beside them."""
+        found = {pid for pid in self.pids() if _MARK in _read(pid, "cmdline")}
+        return sorted(pid for pid in found if _parent(pid) not in found)
+
+    def stages(self) -> list[str]:
+        """Name what rehearsals have left in its stage."""
+        stage = self.state / "stage"
+        return sorted(os.listdir(stage)) if stage.exists() else []
+
+    def end_sessions(self) -> None:
+        """Kill what sshd has running for its connections: they are cut at once."""
+        for pid in self.pids():
+            if _read(pid, "comm").startswith(b"sshd") and pid != self.process.pid:
+                os.kill(pid, signal.SIGKILL)
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def _parent(pid: int) -> int:
+    return int(_read(pid, "stat").rpartition(b")")[2].split()[1] or 0)
+
+
+class World:
+    """The controller and its hosts. `backout` is the command line as the controller has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "controller").mkdir()
+        self.controller = Machine(folder / "controller", "controller", "exec sleep infinity")
+        self.hosts: dict[str, Host] = {}
+        self.backout = Backout(folder)
+        self.backout.environ |= {"XDG_RUNTIME_DIR": str(folder / "run"), "ONLY_HERE": "yes"}
+        self.backout.enter = _namespaces(self.controller.process.pid, "env", "-C", str(self.backout.folder))
+        sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{self.ssh}/id_ed25519")
+        self.configure("")
+
+    @property
+    def ssh(self) -> Path:
+        """Give the controller's ~/.ssh."""
+        return self.controller.home / ".ssh"
+
+    def configure(self, more: str) -> None:
+        """Write ~/.ssh/config: `more`, then what leads to the hosts."""
+        entries = [
+            f"Host {name}\n  HostName 198.18.0.{4 * number + 2}\n  User root\n"
+            for number, name in enumerate(self.hosts)
+        ]
+        (self.ssh / "config").write_text("".join([more, "\n", *entries]))
+
+    def add(self, name: str) -> Host:
+        """Start a host that the controller knows, and may log in to."""
+        host = Host(self.folder / name, name)
+        number = len(self.hosts)
+        self.hosts[name] = host
+        near, far = f"near{number}", f"far{number}"
+        pid = str(host.process.pid)
+        self.controller.sh("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", pid)
+        for machine, device, last in ((self.controller, near, 1), (host, far, 2)):
+            machine.sh("ip", "address", "add", f"198.18.0.{4 * number + last}/30", "dev", device)
+            machine.sh("ip", "link", "set", device, "up")
+        shutil.copy(self.ssh / "id_ed25519.pub", host.folder / "authorized")
+        self.know(host)
+        self.configure("")
+        return host
+
+    def address(self, name: str) -> str:
+        """Give a host's address."""
+        return f"198.18.0.{4 * list(self.hosts).index(name) + 2}"
+
+    def know(self, host: Host) -> None:
+        """Let the controller know a host's key."""
+        with (self.ssh / "known_hosts").open("a") as file:
+            file.write(f"{self.address(host.name)} {host.known}\n")
+
+    def cut(self, name: str) -> None:
+        """Take the cable out."""
+        self.controller.sh("ip", "link", "set", f"near{list(self.hosts).index(name)}", "down")
+
+    def mend(self, name: str) -> None:
+        """Put it back."""
+        self.controller.sh("ip", "link", "set", f"near{list(self.hosts).index(name)}", "up")
+
+    def disconnect(self) -> None:
+        """End the shared connections."""
+        for pid in self.controller.pids():
+            if pid != self.controller.process.pid:
+                os.kill(pid, signal.SIGKILL)
+
+    def environments(self, text: str) -> None:
+        """Write backout.toml."""
+        (self.backout.folder / "backout.toml").write_text(text)
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Give a world in a folder of its own on the root file system, and end all of it."""
+    folder = Path(tempfile.mkdtemp(prefix="backout-ssh-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    made = World(folder)
+    try:
+        yield made
+    finally:
+        for machine in (made.controller, *made.hosts.values()):
+            machine.stop()
+        shutil.rmtree(folder)

@@ -1,0 +1,174 @@
+"""A host reached by the real ssh: the same commands, the same record, and nothing of ours goes across."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backout.link.ssh import command
+from kit.sshd import Host, World, until, world
+
+HERE = ("-e", "production")
+CONFIG = """
+[environments.production]
+hosts = ["web1"]
+[environments.staging]
+hosts = ["web2"]
+[environments.both]
+hosts = ["web1", "web2"]
+[environments.here]
+hosts = ["local"]
+"""
+
+
+@pytest.fixture(scope="module")
+def reach() -> Iterator[World]:
+    """Two hosts, and the controller that reaches them."""
+    with world() as made:
+        made.add("web1")
+        made.add("web2")
+        made.environments(CONFIG)
+        yield made
+
+
+@pytest.fixture
+def web1(reach: World) -> Host:
+    """The host of production."""
+    return reach.hosts["web1"]
+
+
+@pytest.fixture
+def app(reach: World) -> Iterator[Path]:
+    """A file to change: all namespaces share the file system."""
+    path = reach.folder / "app.conf"
+    path.write_text("workers = 2\n")
+    yield path
+    path.unlink()
+
+
+def test_a_change_is_rehearsed_applied_shown_and_taken_back_on_the_host(reach: World, app: Path) -> None:
+    """The whole story over ssh; what `log` and `show` say is the host's own record."""
+    rehearsed, code = reach.backout.json("rehearse", *HERE, "--", f"echo 4 > {app}")
+    assert (code, rehearsed["host"], app.read_text()) == (0, "web1", "workers = 2\n")
+    accepted = ("--accept", rehearsed["digest"], "--why", "more load")
+    ran, code = reach.backout.json("run", *HERE, *accepted, "--", f"echo 4 > {app}")
+    assert (code, app.read_text()) == (0, "4\n")
+    assert ran["verdict"]["reasons"][0]["next"] == "backout back -e production takes it back."
+    row = reach.backout.json("log", *HERE)[0]["changes"][0]
+    assert (row["host"], row["environment"], row["why"], row["state"]) == ("web1", "production", "more load", "kept")
+    shown = reach.backout("show", *HERE, "--output", ran["change"])
+    assert (shown.returncode, "more load" in shown.stdout) == (0, True), shown.stderr
+    back, code = reach.backout.json("back", *HERE)
+    assert (code, back["undone"][0]["change"], app.read_text()) == (0, ran["change"], "workers = 2\n")
+    again = reach.backout("run", *HERE, "--yes", "--change", ran["change"])
+    assert (again.returncode, app.read_text()) == (0, "4\n"), again.stderr
+    assert reach.backout("recover", *HERE).returncode == 0
+    assert reach.backout("gc", *HERE, "--older-than", "0").returncode == 0
+    assert reach.backout.json("doctor", *HERE)[0]["ok"]
+    assert not reach.backout.json("log")[0]["changes"]
+
+
+def test_a_command_there_has_the_environment_of_a_login_there_and_nothing_of_ours(reach: World, web1: Host) -> None:
+    """Tokens of the controller's shell would end up in files of a server, and in its record."""
+    wanted = reach.backout("rehearse", *HERE, "--quiet", "--network", "host", "--", "true")
+    assert wanted.returncode == 0, wanted.stderr
+    done = reach.backout("rehearse", *HERE, "--network", "none", "--", "env; pwd", SECRET_TOKEN="hunter2", LC_ALL="C")
+    said = done.stdout.partition("\n$ ")[0].splitlines()
+    assert {"ONLY_THERE=yes", f"HOME={web1.home}", str(web1.home)} <= set(said)
+    names = {line.partition("=")[0] for line in said}
+    assert not names & {"ONLY_HERE", "SECRET_TOKEN", "PYTHONPATH", "LC_CTYPE", "LC_ALL"}
+
+
+def test_the_host_half_travels_once_and_a_wrong_one_is_replaced(reach: World, web1: Host) -> None:
+    """Content decides: what lies there is verified each time before it is executed."""
+    assert reach.backout("log", *HERE).returncode == 0
+    (half,) = (web1.cache / "backout").iterdir()
+    assert half.name == hashlib.sha256(half.read_bytes()).hexdigest() + ".pyz"
+    assert (half.stat().st_mode & 0o777, half.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    first = half.stat()
+    assert reach.backout("log", *HERE).returncode == 0
+    assert half.stat().st_ino == first.st_ino
+    whole = half.read_bytes()
+    mark = web1.folder / "executed"
+    evil = f"open({str(mark)!r}, 'w')\n".encode().ljust(len(b"from __future__ import annotations\n"))
+    half.write_bytes(whole.replace(b"from __future__ import annotations\n", evil))
+    assert half.read_bytes() != whole
+    assert reach.backout("log", *HERE).returncode == 0
+    assert (half.read_bytes() == whole, mark.exists()) == (True, False)
+    assert [path.name for path in half.parent.iterdir()] == [half.name]
+
+
+def test_a_place_where_others_may_write_is_no_place_for_the_host_half(reach: World, web1: Host) -> None:
+    """Between the look at it and its start somebody could put another one there."""
+    reach.backout("log", *HERE)
+    (web1.cache / "backout").chmod(0o777)
+    error, code = reach.backout.json("log", *HERE)
+    (web1.cache / "backout").chmod(0o700)
+    assert (code, "others may write there" in error["what"]) == (1, True)
+
+
+def test_a_login_shell_that_prints_is_no_trouble(reach: World, web1: Host) -> None:
+    """Greetings, fortunes, warnings, also without a line's end, and words that look like ours."""
+    web1.log_in_with('#!/bin/sh\necho Welcome; echo "{}"; echo backout.boot; printf "no end"; exec /bin/sh "$@"\n')
+    done = reach.backout("log", *HERE)
+    web1.log_in_with('#!/bin/sh\nexec /bin/sh "$@"\n')
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_first_line_is_read_alike_by_shells(shell: str) -> None:
+    """It goes to whatever shell the login has, and has to say the same in each."""
+    script = json.dumps("print('here')").encode() + b"\n"
+    done = subprocess.run([shell, "-c", command(None)], input=script, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"here\n", b"")
+
+
+def test_two_hosts_have_records_of_their_own(reach: World, app: Path) -> None:
+    """What was done on one is not on the other's record, nor to be taken back there."""
+    ran, _ = reach.backout.json("run", "-e", "staging", "--yes", "--", f"echo 4 > {app}")
+    assert ran["change"] in [row["id"] for row in reach.backout.json("log", "-e", "staging")[0]["changes"]]
+    assert ran["change"] not in [row["id"] for row in reach.backout.json("log", *HERE)[0]["changes"]]
+    error, code = reach.backout.json("back", *HERE, ran["change"])
+    assert (code, error["what"]) == (2, f"Change {ran['change']} is not on this host's record.")
+    assert reach.backout("back", "-e", "staging").returncode == 0
+    one, other = (
+        reach.backout.json("rehearse", "-e", name, "--", f"echo 4 > {app}")[0] for name in ("production", "staging")
+    )
+    assert (one["host"], other["host"], one["digest"] == other["digest"]) == ("web1", "web2", True)
+
+
+def test_what_works_on_this_machine_alone_says_so(reach: World) -> None:
+    """Half of it would be worse than none."""
+    for words, what in {
+        ("log", "-e", "both"): "2 hosts",
+        ("edit", *HERE, "/etc/hosts"): "edit works on this machine alone",
+        ("run", *HERE, "--interactive", "--", "true"): "--interactive works on this machine alone",
+    }.items():
+        error, code = reach.backout.json(*words)
+        assert (code, what in error["what"], bool(error["next"])) == (7, True, True)
+    assert reach.backout("log", "-e", "here").returncode == 0
+
+
+def test_ctrl_c_reaches_the_host_and_leaves_nothing_there(reach: World, web1: Host) -> None:
+    """Signals do not cross ssh: without our word the command would go on there, with nobody to hear it."""
+    before = web1.stages()
+    words = reach.backout.argv("rehearse", *HERE, "--", "echo begun; sleep 600 & wait; sleep 600")
+    with subprocess.Popen(
+        words, cwd=reach.backout.folder, env=reach.backout.environ, stdout=-1, stderr=-1, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"begun\n"
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read().decode()
+    assert (process.returncode, "This host is as it was before" in said) == (130, True), said
+    until(lambda: not web1.halves(), "the host half to end")
+    assert web1.stages() == before
+    assert not [pid for pid in web1.pids() if b"sleep" in Path(f"/proc/{pid}/comm").read_bytes()]
