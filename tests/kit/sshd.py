@@ -17,6 +17,8 @@ from pathlib import Path
 
 from kit.cli import Backout
 
+USER = 61235
+"""The id of the ordinary user that every host has: deploy."""
 _MARK = b"sys.stdin.buffer.raw.readline"
 """What stands in the command line of every host half that was reached by ssh."""
 _SHELL = '#!/bin/sh\nexec /bin/sh "$@"\n'
@@ -45,13 +47,14 @@ class Machine:
 
     def __init__(self, folder: Path, name: str, then: str) -> None:
         self.folder, self.name = folder, name
+        self.started: list[subprocess.Popen[bytes]] = []
         self.home = folder / "home"
         (self.home / ".ssh").mkdir(parents=True, mode=0o700)
         self.shell = folder / "login"
         self.log_in_with(_SHELL)
         lines = Path("/etc/passwd").read_text().splitlines()
         lines[0] = f"root:*:0:0:root:{self.home}:{self.shell}"
-        (folder / "passwd").write_text("\n".join([*lines, f"deploy:*:61235:61235::{folder}/deploy:/bin/sh", ""]))
+        (folder / "passwd").write_text("\n".join([*lines, f"deploy:*:{USER}:{USER}::{folder}/deploy:/bin/sh", ""]))
         script = f"mount --bind {folder}/passwd /etc/passwd; hostname {name}; ip link set lo up; {then}"
         self.process = subprocess.Popen(
             ["unshare", "--net", "--mount", "--uts", "sh", "-c", script],
@@ -78,11 +81,17 @@ class Machine:
         """Run a command there."""
         sh(*_namespaces(self.process.pid, *words))
 
+    def start(self, *words: str) -> None:
+        """Start a process there, which ends with it."""
+        words = tuple(_namespaces(self.process.pid, *words))
+        self.started.append(subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL))
+
     def stop(self) -> None:
         """End all that was started in it."""
         for pid in self.pids():
             os.kill(pid, signal.SIGKILL)
-        self.process.wait()
+        for process in (self.process, *self.started):
+            process.wait()
 
     def pids(self) -> list[int]:
         """Name every process in its network."""
@@ -116,10 +125,12 @@ class Host(Machine):
         """
         (folder / "sshd_config").write_text(config)
         os.makedirs("/run/sshd", 0o755, exist_ok=True)
-        sudoers = folder / "sudoers"
-        sudoers.write_text("")
-        sudoers.chmod(0o440)
-        then = f"mount --bind {sudoers} /etc/sudoers; exec /usr/sbin/sshd -D -e -f {folder}/sshd_config"
+        (folder / "deploy").mkdir()
+        os.chown(folder / "deploy", USER, USER)
+        self.sudoers = folder / "sudoers"
+        self.sudoers.write_text("")
+        self.sudoers.chmod(0o440)
+        then = f"mount --bind {self.sudoers} /etc/sudoers; exec /usr/sbin/sshd -D -e -f {folder}/sshd_config"
         super().__init__(folder, name, then)
         until((folder / "pid").exists, "sshd")
 
@@ -135,7 +146,9 @@ class Host(Machine):
 
     def start_anew(self) -> None:
         """Let sshd read its keys and configuration once more."""
-        os.kill(int((self.folder / "pid").read_text()), signal.SIGHUP)
+        (self.folder / "pid").unlink()
+        os.kill(self.process.pid, signal.SIGHUP)
+        until((self.folder / "pid").exists, "sshd to be there again")
 
     def halves(self) -> list[int]:
         """Name the host halves that run there, without the processes beside them."""
@@ -187,8 +200,7 @@ class World:
     def configure(self, more: str) -> None:
         """Write ~/.ssh/config: `more`, then what leads to the hosts."""
         entries = [
-            f"Host {name}\n  HostName 198.18.0.{4 * number + 2}\n  User root\n"
-            for number, name in enumerate(self.hosts)
+            f"Host {name}\n  HostName {self.address(name)}\n  User root\n  ConnectTimeout 2\n" for name in self.hosts
         ]
         (self.ssh / "config").write_text("".join([more, "\n", *entries]))
 

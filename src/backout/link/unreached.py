@@ -100,6 +100,7 @@ def not_connected(to: Destination, said: str) -> BackoutError:
     else:
         trouble = _Trouble("", "{host}: ssh could not connect: {said}", "See what it says: ssh -v {host} true")
     file = re.search(r"Offending .* key in (\S+):\d+", said)
+    said = next((line for line in said.splitlines() if trouble.sign and re.search(trouble.sign, line)), said)
     words = {
         "host": to.word,
         "address": to.address,
