@@ -17,7 +17,7 @@ from backout.host import libc, serve
 INTERRUPT, ALIVE = b'{"op": "interrupt"}\n', b'{"op": "alive"}\n'
 BEAT_S = 5.0
 """How often the controller says that it is there."""
-SILENCE_S = 30.0
+SILENCE_S = 20.0
 """How long nothing may come before the link counts as cut: a broken one looks like an idle one for hours."""
 _CHUNK = 1 << 16
 _LONGEST_SIGNAL = 64

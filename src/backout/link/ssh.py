@@ -6,6 +6,7 @@ of a minute, each where the user's own configuration does not say otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -74,13 +75,10 @@ class Requests(io.RawIOBase):
         super().close()
 
     def _carry(self, pipe: BinaryIO) -> None:
-        try:
+        with contextlib.suppress(OSError), pipe:  # ssh has ended: whoever waits for the answer is told
             while (line := self._next()) is not None:
                 pipe.write(line)
                 pipe.flush()
-            pipe.close()
-        except OSError:  # ssh has ended: whoever waits for the answer is told
-            return
 
     def _next(self) -> bytes | None:
         try:
@@ -128,6 +126,14 @@ class Client:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
 
+    def abandon(self) -> None:
+        """End ssh, and close all that led to it."""
+        self.kill()
+        self._process.wait()
+        self.requests.close()
+        self.stdout.close()
+        self._said.close()
+
     def limit(self) -> threading.Timer:
         """Begin a time limit: at its end ssh is ended."""
 
@@ -165,7 +171,7 @@ def connect(host: str, become: str | None, events: Events, environ: Mapping[str,
         _arrive(client, half.content)
         link = Link(client, events, ended=client.cut)
     except BaseException:
-        client.kill()
+        client.abandon()
         raise
     finally:
         limit.cancel()
