@@ -19,8 +19,8 @@ _HEAD = """\
 
 # An environment is a named set of hosts with what should hold there.
 [environments.{name}]
-hosts = ["local"]                      # "local" is this machine
-#become = "sudo"                       # how to become root there
+hosts = ["local"]                      # "local" is this machine; any other one is reached by ssh, with -e
+#become = "sudo"                       # how to become root on a host that is reached by ssh
 services = {services}
 watch = {watch}
 #network = "packages"                  # in rehearsal: none | packages (only package indexes, the default) | host
