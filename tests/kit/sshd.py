@@ -224,6 +224,16 @@ class World:
         """Give a host's address."""
         return f"198.18.0.{4 * list(self.hosts).index(name) + 2}"
 
+    def hide(self, name: str, behind: str, address: str) -> None:
+        """Move a host to where only another one reaches it, at an address in 198.18.255.0/30."""
+        host, jump = self.hosts[name], self.hosts[behind]
+        self.cut(name)
+        pid = str(host.process.pid)
+        jump.sh("ip", "link", "add", "outer", "type", "veth", "peer", "name", "inner", "netns", pid)
+        for machine, device, last in ((jump, "outer", "198.18.255.1"), (host, "inner", address)):
+            machine.sh("ip", "address", "add", f"{last}/30", "dev", device)
+            machine.sh("ip", "link", "set", device, "up")
+
     def know(self, host: Host) -> None:
         """Let the controller know a host's key."""
         with (self.ssh / "known_hosts").open("a") as file:

@@ -79,6 +79,11 @@ _TROUBLES = (
         "This must work without a question: ssh -o BatchMode=yes {host} true",
     ),
     _Trouble(
+        "by UNKNOWN port",  # with a shared connection ssh lets the jump's own words go nowhere
+        "{host}: the connection is made through {jump}, and that did not come about.",
+        "This must work without a question: ssh -o BatchMode=yes {host} true",
+    ),
+    _Trouble(
         "Bad configuration option|Bad owner or permissions|terminating, .* bad configuration",
         "ssh does not read its configuration: {said}",
         "Mend that: ssh -G {host}",
@@ -105,6 +110,7 @@ def not_connected(to: Destination, said: str) -> BackoutError:
         "host": to.word,
         "address": to.address,
         "user": to.user,
+        "jump": to.settings.get("proxyjump", "a ProxyCommand"),
         "said": last_line(said),
         "known_as": shlex.quote(_known_as(to.settings) or to.host),
         "file": f"-f {shlex.quote(file[1])} " if file else "",
