@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kit.cli import Backout
@@ -89,7 +89,7 @@ class Machine:
     def stop(self) -> None:
         """End all that was started in it."""
         for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+            _kill(pid)
         for process in (self.process, *self.started):
             process.wait()
 
@@ -164,7 +164,7 @@ class Host(Machine):
         """Kill what sshd has running for its connections: they are cut at once."""
         for pid in self.pids():
             if _read(pid, "comm").startswith(b"sshd") and pid != self.process.pid:
-                os.kill(pid, signal.SIGKILL)
+                _kill(pid)
 
 
 def _read(pid: int, name: str) -> bytes:
@@ -175,7 +175,13 @@ def _read(pid: int, name: str) -> bytes:
 
 
 def _parent(pid: int) -> int:
-    return int(_read(pid, "stat").rpartition(b")")[2].split()[1] or 0)
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it has ended by itself
+        os.kill(pid, signal.SIGKILL)
 
 
 class World:
@@ -251,7 +257,7 @@ class World:
         """End the shared connections."""
         for pid in self.controller.pids():
             if pid != self.controller.process.pid:
-                os.kill(pid, signal.SIGKILL)
+                _kill(pid)
 
     def environments(self, text: str) -> None:
         """Write backout.toml."""

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -156,10 +156,12 @@ def test_what_works_on_this_machine_alone_says_so(reach: World) -> None:
     assert reach.backout("log", "-e", "here").returncode == 0
 
 
-def test_ctrl_c_reaches_the_host_and_leaves_nothing_there(reach: World, web1: Host) -> None:
+def test_ctrl_c_reaches_the_host_and_leaves_nothing_there(
+    reach: World, web1: Host, processes_with: Callable[[str], Sequence[int]]
+) -> None:
     """Signals do not cross ssh: without our word the command would go on there, with nobody to hear it."""
-    before = web1.stages()
-    words = reach.backout.argv("rehearse", *HERE, "--", "echo begun; sleep 600 & wait; sleep 600")
+    before, word = web1.stages(), f"600.{os.getpid()}"
+    words = reach.backout.argv("rehearse", *HERE, "--", f"echo begun; sleep {word} & wait; sleep {word}")
     with subprocess.Popen(
         words, cwd=reach.backout.folder, env=reach.backout.environ, stdout=-1, stderr=-1, start_new_session=True
     ) as process:
@@ -171,4 +173,4 @@ def test_ctrl_c_reaches_the_host_and_leaves_nothing_there(reach: World, web1: Ho
     assert (process.returncode, "This host is as it was before" in said) == (130, True), said
     until(lambda: not web1.halves(), "the host half to end")
     assert web1.stages() == before
-    assert not [pid for pid in web1.pids() if b"sleep" in Path(f"/proc/{pid}/comm").read_bytes()]
+    assert processes_with(word) == []

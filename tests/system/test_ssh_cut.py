@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -105,8 +105,11 @@ def killed_at(host: Host, call: str, nth: int) -> None:
 
 
 @pytest.mark.parametrize("how", ["the sessions end", "the cable is out", "the controller is killed"])
-def test_a_rehearsal_whose_link_is_cut_ends_and_leaves_nothing(reach: World, web1: Host, how: str) -> None:
+def test_a_rehearsal_whose_link_is_cut_ends_and_leaves_nothing(
+    reach: World, web1: Host, processes_with: Callable[[str], Sequence[int]], how: str
+) -> None:
     """It goes on for nobody otherwise, with its folders and its processes."""
+    word = f"600.{os.getpid()}"
 
     def cut() -> None:
         if how == "the sessions end":
@@ -116,7 +119,7 @@ def test_a_rehearsal_whose_link_is_cut_ends_and_leaves_nothing(reach: World, web
         else:
             reach.disconnect()
 
-    words = ("rehearse", *HERE, "--network", "none", "--", f"{changing(reach)}; echo begun; exec sleep 600")
+    words = ("rehearse", *HERE, "--network", "none", "--", f"{changing(reach)}; echo begun; exec sleep {word}")
     if how == "the controller is killed":
         with pytest.raises(AssertionError):
             while_it_runs(reach, cut, *words)
@@ -126,7 +129,7 @@ def test_a_rehearsal_whose_link_is_cut_ends_and_leaves_nothing(reach: World, web
         assert "next:    backout recover -e production" in said
     gone(web1)
     assert (web1.stages(), app(reach)) == ([], OLD)
-    assert not [pid for pid in web1.pids() if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"]
+    assert processes_with(word) == []
     reach.mend("web1")
     document, code = reach.backout.json("log", *HERE)
     assert (code, document["changes"]) == (0, [])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,13 @@ from backout.errors import FailedError, NotPossibleError
 from backout.link import ssh, zipapp
 
 PRIVATE = 0o700
+
+
+@pytest.fixture
+def runtime() -> Iterator[dict[str, str]]:
+    """A folder for sockets with a short name, as the variable that leads to it."""
+    with tempfile.TemporaryDirectory(prefix="backout-", dir="/tmp") as folder:
+        yield {"XDG_RUNTIME_DIR": folder}
 
 
 def test_the_host_half_is_the_same_bytes_each_time_and_holds_what_runs_there(tmp_path: Path) -> None:
@@ -50,33 +59,30 @@ def test_all_of_the_host_half_can_be_used_inside_its_file(tmp_path: Path) -> Non
     assert int(done.stdout) > 10
 
 
-def test_what_a_person_set_is_not_overridden(tmp_path: Path) -> None:
+def test_what_a_person_set_is_not_overridden(runtime: dict[str, str]) -> None:
     """An option on the command line would win over ~/.ssh/config."""
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    bare = ssh.options({}, environ)
+    bare = ssh.options({}, runtime)
     theirs = {"connecttimeout": "3", "serveraliveinterval": "7", "controlmaster": "auto", "controlpath": "/run/x"}
-    chosen = ssh.options(theirs, environ)
+    chosen = ssh.options(theirs, runtime)
     assert "BatchMode=yes" in chosen
     assert not [word for word in chosen if word.startswith(("Connect", "ServerAlive", "Control"))]
     assert [word for word in bare if word.startswith("ControlPath=")] == [
-        f"ControlPath={ssh.control_folder(environ)}/%C"
+        f"ControlPath={ssh.control_folder(runtime)}/%C"
     ]
     assert not [word for word in bare if word.startswith(("StrictHostKey", "User", "Port", "Identity", "Proxy"))]
 
 
-def test_shared_connections_lie_where_nobody_else_may_open_them(tmp_path: Path) -> None:
+def test_shared_connections_lie_where_nobody_else_may_open_them(runtime: dict[str, str]) -> None:
     """Whoever opens the socket is logged in."""
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)} if len(str(tmp_path)) < 30 else {}
-    folder = Path(ssh.control_folder(environ))
+    folder = Path(ssh.control_folder(runtime))
     assert folder.stat().st_mode & 0o777 == PRIVATE
     folder.chmod(0o755)
     with pytest.raises(NotPossibleError, match="is not ours alone"):
-        ssh.control_folder(environ)
-    folder.chmod(PRIVATE)
+        ssh.control_folder(runtime)
 
 
 def test_a_host_whose_login_never_comes_to_the_point_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, runtime: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start-up file that asks a question would wait for ever for an answer."""
     fake = tmp_path / "ssh"
@@ -85,7 +91,7 @@ def test_a_host_whose_login_never_comes_to_the_point_is_given_up(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(ssh, "GREETING_S", 0.3)
     with pytest.raises(FailedError, match=r"web1: no answer from 192\.0\.2\.7 port 22 within") as caught:
-        ssh.connect("web1", None, lambda *_: None)
+        ssh.connect("web1", None, lambda *_: None, runtime)
     assert caught.value.next.endswith("ssh -v web1 true")
 
 
