@@ -115,12 +115,11 @@ class Executor:
         for path, name in below(root):
             status = name.lstat()
             known.discard(path)
-            if status is not None and not self._tolerated(path):
-                inside.append(path)
-                self._seen[path] = seen(status)
-            foreseen = self._manifest.get(path)
             if status is None:
                 continue
+            inside.append(path)
+            self._seen[path] = seen(status)
+            foreseen = self._manifest.get(path)
             if foreseen is None and not self._tolerated(path):
                 return f"{os.fsdecode(path)} was added"
             if foreseen is not None and self._is_changed(name, status, foreseen) and not self._tolerated(path):
@@ -225,12 +224,12 @@ class Executor:
         verified = set(self._inside.get(step.path, ()))
         for staged, name in below(step.staged) if step.path in self._inside else ():
             path, status = step.path + staged[len(step.staged) :], name.lstat()
-            if status is None or self._tolerated(path):
+            if status is None:
                 continue
-            if path not in verified or not self._is_as_seen(path, status):
+            if not (path in verified and self._is_as_seen(path, status)) and not self._tolerated(path):
                 return False
             verified.discard(path)
-        return not verified
+        return all(map(self._tolerated, verified))
 
     def revert(self, step: Step) -> Conflict | None:
         """Bring a path back to what was before the step, whether or not it was done: told by the observed inodes.
