@@ -132,6 +132,7 @@ def test_an_interrupt_ends_what_was_started(tmp_path: Path) -> None:
     """Ctrl-C leaves the host as it was."""
     run = f"setsid sh -c 'echo $$ >{tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 1000'; sleep 1000"
     text = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # not so in the background
         "from backout.host.checks import run_checks; from backout.model.check import Check\n"
         f"run_checks([Check('it', run={run!r}, within_s=1000)], 'after', {ENV!r})"
     )
