@@ -63,14 +63,19 @@ def _end_in_one_way() -> None:
 def _call(options: Namespace) -> int:
     options.begun = options.stdin = None
     if options.on_host and sys.platform == "linux" and options.environment is None:
-        from backout import bootstrap
-
         # Before the imports of the command itself: both take about as long, and now they do so at the same time.
-        options.stdin = os.dup(0) if getattr(options, "interactive", False) else None
-        options.begun = bootstrap.begin(options.stdin)
+        begin_here(options)
     code = int(options.call(options))
     sys.stdout.flush()  # here, where a reader that went away is no surprise yet
     return code
+
+
+def begin_here(options: Namespace) -> None:
+    """Let this machine's host half come up; with --interactive the command may read what is typed here."""
+    from backout import bootstrap
+
+    options.stdin = os.dup(0) if getattr(options, "interactive", False) else None
+    options.begun = bootstrap.begin(options.stdin)
 
 
 def _speak_utf8() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
+from backout.cli import begin_here
 from backout.cli.screens import Console, put, put_bytes, put_json, screen, there
 from backout.config.find import load
 from backout.config.values import LOCAL, Command, Config, Environment
@@ -44,8 +45,7 @@ def _session(options: Namespace, environment: Environment | None = None) -> Iter
     host, become = _host(options, environment)
     if host == LOCAL and options.begun is None:
         _require_linux()
-        options.stdin = os.dup(0) if getattr(options, "interactive", False) else None
-        options.begun = bootstrap.begin(options.stdin)  # before the console, which starts a thread
+        begin_here(options)  # before the console, which starts a thread
     console = Console(options)
     journal = bootstrap.journal()
     try:

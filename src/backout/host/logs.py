@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from backout.host.scan import Scan
-from backout.host.tree import Parents
+from backout.host.tree import Parents, open_file, sha256_of
 from backout.lens.noise import APPEND, rule_for
 from backout.model.effect import RawEffect
 
@@ -42,14 +41,13 @@ def _common(live: bytes, upper: bytes) -> tuple[int, str]:
         size = _alike(theirs.fileno(), ours.fileno())
         if size < os.fstat(ours.fileno()).st_size:
             size = _line_before(ours.fileno(), size)
-        return size, _hash(ours.fileno(), size)
+        return size, sha256_of(ours.fileno(), size)
 
 
 def _open(path: bytes) -> int:
     parents = Parents()
     try:
-        name = parents.name(path)
-        return os.open(name.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=name.directory)
+        return open_file(parents.name(path))
     finally:
         parents.close()
 
@@ -74,14 +72,3 @@ def _line_before(descriptor: int, size: int) -> int:
             return start + at + 1
         size = start
     return 0
-
-
-def _hash(descriptor: int, size: int) -> str:
-    digest, offset = hashlib.sha256(), 0
-    while offset < size:
-        chunk = os.pread(descriptor, min(_CHUNK, size - offset), offset)
-        if not chunk:
-            break
-        digest.update(chunk)
-        offset += len(chunk)
-    return digest.hexdigest()

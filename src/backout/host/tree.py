@@ -192,18 +192,24 @@ def strip_overlay_xattrs(name: Name) -> None:
                 os.removexattr(path, key)
 
 
-def _sha256_of(path: bytes, size: int) -> str:
-    """Hash a regular file's content, of so many bytes, in as few system calls as there can be."""
-    digest, left = hashlib.sha256(), size
+def sha256_of(descriptor: int, size: int) -> str:
+    """Hash the first so many bytes of an open file, in as few system calls as there can be."""
+    digest, offset = hashlib.sha256(), 0
+    while offset < size:
+        chunk = os.pread(descriptor, min(_CHUNK, size - offset), offset)
+        if not chunk:
+            break
+        digest.update(chunk)
+        offset += len(chunk)
+    return digest.hexdigest()
+
+
+def _sha256_at(path: bytes, size: int) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        while left > 0:
-            chunk = os.read(descriptor, min(left, _CHUNK))
-            digest.update(chunk)
-            left = left - len(chunk) if chunk else 0
+        return sha256_of(descriptor, size)
     finally:
         os.close(descriptor)
-    return digest.hexdigest()
 
 
 def state_of(name: Name) -> State | None:
@@ -225,7 +231,7 @@ def _state_of(descriptor: int) -> State:
         uid=status.st_uid,
         gid=status.st_gid,
         size=status.st_size if kind == "file" else 0,
-        sha256=_sha256_of(path, status.st_size) if kind == "file" else None,
+        sha256=_sha256_at(path, status.st_size) if kind == "file" else None,
         target=os.readlink(b"", dir_fd=descriptor) if kind == "symlink" else None,
         rdev=(os.major(status.st_rdev), os.minor(status.st_rdev)) if device else None,
         xattrs=xattrs(path),
