@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from glob import glob
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -80,12 +81,14 @@ def test_an_interrupted_drill_leaves_nothing_behind(
     environ: dict[str, str], tmp_path: Path, number: signal.Signals, there: str
 ) -> None:
     """Who stops it in the middle must not find a web server running on the machine tomorrow."""
-    process = subprocess.Popen(DRILL, env=environ, stdout=subprocess.PIPE, text=True, process_group=0)
-    while not list(tmp_path.glob(f"folders/*/{there}")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(number)
-    output, _ = process.communicate()
+    with subprocess.Popen(DRILL, env=environ, stdout=subprocess.PIPE, text=True, process_group=0) as process:
+        try:
+            while not glob(f"{tmp_path}/folders/*/{there}"):  # of the module: pathlib's trips over a folder that goes
+                assert process.poll() is None
+                time.sleep(0.05)
+        finally:
+            process.send_signal(number)
+        output, _ = process.communicate()
     assert process.returncode == 130
     assert json.loads(output)["exit_code"] == 130
     assert left_behind(tmp_path) == []
