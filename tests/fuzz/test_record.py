@@ -292,6 +292,9 @@ class _Speaker:
         """Give its exit code."""
         return 0
 
+    def kill(self) -> None:
+        """There is nobody."""
+
     def send_signal(self, number: int) -> None:
         """Hear nothing."""
 

@@ -21,6 +21,7 @@ from backout.flow import record
 from backout.flow.back import Target
 from backout.flow.back import back as go_back
 from backout.flow.back import pause as go_pause
+from backout.flow.fleet import Fleet
 from backout.flow.rehearse import Wanted
 from backout.flow.rehearse import rehearse as measure_only
 from backout.flow.run import redo
@@ -61,6 +62,39 @@ def _session(options: Namespace, environment: Environment | None = None) -> Iter
     finally:
         console.done()
         journal.close()
+
+
+@contextlib.contextmanager
+def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet, Console]]:
+    """Reach the hosts of an environment, and open a journal beside each, for the time of one command."""
+    if LOCAL in environment.hosts:
+        _require_linux()
+        begin_here(options)  # before there are threads
+    console, who = Console(options), _who()
+
+    @contextlib.contextmanager
+    def opened(host: str) -> Iterator[Session]:
+        begun = options.begun if host == LOCAL else None
+        with (
+            contextlib.closing(bootstrap.journal()) as journal,
+            bootstrap.link_to(host, environment.become, lambda *_: None, begun) as link,
+        ):
+            session = Session(link, journal, environment, who, console, bootstrap.new_change_id)
+            if options.verb not in ("recover", "doctor"):
+                session.learn()
+            yield session
+
+    fleet = Fleet(environment.hosts, opened)
+    try:
+        console.step(f"reaching {len(fleet.hosts)} hosts")
+        fleet.reach()
+        yield fleet, console
+    except BackoutError as error:
+        error.next = there(error.next, options)
+        raise
+    finally:
+        fleet.close()
+        console.done()
 
 
 def _warn_of_unfinished(options: Namespace, session: Session) -> None:

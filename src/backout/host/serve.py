@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from typing import Any, BinaryIO, Callable
 
@@ -35,7 +36,7 @@ from backout.host.plan import Plan
 from backout.host.rehearse import Rehearsed, Request, rehearse
 from backout.host.requests import parse
 from backout.host.services import carry_out, enforcers, states
-from backout.host.stage import state_folder
+from backout.host.stage import identity, state_folder
 from backout.host.takeback import Wish, redo_order, take_back
 from backout.host.transact import Order, Transactions, stop_at_conflicts
 from backout.host.trouble import UNTOUCHED, told
@@ -60,12 +61,18 @@ class Host:
         self._rehearsed: dict[str, Rehearsed] = {}
 
     def hello(self) -> dict[str, Any]:
-        """Tell who answers."""
+        """Tell who answers, and what time it is there (seconds since the epoch).
+
+        `identity` is the same for two names of one machine: that of the boot, and of where the state folder lies. Those
+        who share these share the ledger.
+        """
         return {
             "release": __version__,
             "host": os.uname().nodename,
             "uid": os.geteuid(),
             "state": os.fsdecode(self.state),
+            "identity": identity(self.state),
+            "time_s": time.time(),
         }
 
     def doctor(self) -> list[dict[str, Any]]:

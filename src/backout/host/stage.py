@@ -54,6 +54,23 @@ def state_folder(environ: Mapping[str, str], uid: int) -> bytes:
     return os.fsencode(os.path.realpath(os.path.join(base, "backout")))
 
 
+def identity(state: bytes) -> str:
+    """Name the ledger of a state folder, whatever the machine is called: by the boot, and by the folder's place.
+
+    Where it is not there yet, the folder counts in which it will be made.
+    """
+    there = state
+    missing: list[bytes] = []
+    while not os.path.lexists(there):
+        there, _, name = there.rpartition(b"/")
+        missing.append(name)
+        there = there or b"/"
+    found = os.stat(there)
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot = file.read().strip()
+    return "/".join([boot, f"{found.st_dev}:{found.st_ino}", *map(os.fsdecode, reversed(missing))])
+
+
 def change_folder(point: bytes, state: bytes, *, holds_state: bool, change: str, uid: int = 0) -> bytes:
     """Name a change's folder in the stage of the mount at `point`.
 

@@ -30,6 +30,10 @@ class Child:
         if self._code is None:
             os.kill(self._pid, number)
 
+    def kill(self) -> None:
+        """End it, whatever it waits for."""
+        self.send_signal(signal.SIGKILL)
+
 
 def begin(stdin: int | None = None) -> Child:
     """Fork the host half off, which comes up beside what the caller does until it connects. For one thread only.

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol, Self
 
 from backout.errors import BackoutError, ConflictError, FailedError, NotPossibleError, from_document
 from backout.model import shape
+from backout.model.fact import ROW, Fact
 
 SENTINEL = "backout.wire/1"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -19,6 +20,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTIBLE = ("rehearse", "check", "after", "apply", "redo", "take_back")
 """What Ctrl-C means to stop; the rest takes moments and is bookkeeping, which is finished."""
 
+Facts = Callable[[list[Fact]], None]
+"""Called with facts as they come, in their order."""
 Events = Callable[[str, str, bytes], None]
 """Called with (kind, text, data): ("output", stream, bytes) or ("progress", text, b"")."""
 
@@ -40,6 +43,9 @@ class Process(Protocol):
     def send_signal(self, number: int, /) -> None:
         """Send it a signal."""
 
+    def kill(self) -> None:
+        """End it, whatever it waits for."""
+
 
 _OUTPUT = shape.fields(
     {"event": shape.one_of("output"), "stream": shape.one_of("stdout", "stderr"), "data": shape.base64}
@@ -48,6 +54,7 @@ _PROGRESS = shape.fields({"event": shape.one_of("progress"), "text": shape.text}
 _EFFECTS = shape.fields(
     {"event": shape.one_of("effects"), "effects": shape.many(lambda value: isinstance(value, dict))}
 )
+_FACTS = shape.fields({"event": shape.one_of("facts"), "facts": shape.many(ROW)})
 _ERROR = shape.fields({"exit_code": shape.whole, **dict.fromkeys(("what", "state", "next"), shape.text)})
 _CONFLICT = shape.mapping(shape.anything)
 
@@ -79,8 +86,20 @@ def _ended(code: int) -> BackoutError:
     )
 
 
+def _late(limit_s: float) -> FailedError:
+    return FailedError(
+        f"No answer in {limit_s:.0f} s; it is not waited for any longer.",
+        state="A change in flight is finished or taken back by recover.",
+        next="backout recover",
+    )
+
+
 def _no_events(kind: str, text: str, data: bytes) -> None:
     """Drop an event."""
+
+
+def _no_facts(facts: list[Fact]) -> None:
+    """Drop facts."""
 
 
 class Link:
@@ -95,6 +114,8 @@ class Link:
         """
         self._process, self._requests, self._answers = process, process.stdin, process.stdout
         self._events, self._ended = events, ended
+        self._facts: Facts = _no_facts
+        self._late_s: float | None = None
         self._greet()
 
     def _greet(self) -> None:
@@ -106,6 +127,9 @@ class Link:
 
     def _read(self) -> dict[str, Any]:
         line = self._answers.readline()
+        if not line and self._late_s is not None:
+            self._process.wait()
+            raise _late(self._late_s)
         if not line:
             raise self._ended(self._process.wait())
         with contextlib.suppress(ValueError):
@@ -113,6 +137,11 @@ class Link:
             if isinstance(message, dict):
                 return message
         return {}
+
+    def look(self, facts: Facts, **arguments: Any) -> Any:
+        """Ask for a look, whose facts are handed over as they come: they may be more than fit into memory."""
+        self._facts = facts
+        return self.ask("look", **arguments)
 
     def ask(self, op: str, **arguments: Any) -> Any:
         """Ask for one operation and wait for its answer; errors of the host half are raised as what they are.
@@ -142,6 +171,8 @@ class Link:
             message = self._read()
             if _EFFECTS(message):
                 effects += message["effects"]
+            elif _FACTS(message):
+                self._facts([Fact(*row) for row in message["facts"]])
             elif "event" in message:
                 self._event(message)
             elif message.keys() & {"reply", "error"}:
@@ -179,6 +210,23 @@ class Link:
             self._events("progress", message["text"], b"")
         else:
             raise _not_understood()
+
+    @contextlib.contextmanager
+    def limited(self, limit_s: float | None) -> Iterator[None]:
+        """End the host half when what is asked takes longer: a FailedError says so, and the ledger knows the rest."""
+
+        def over() -> None:
+            self._late_s = limit_s
+            self._process.kill()
+
+        timer = threading.Timer(0 if limit_s is None else limit_s, over)
+        timer.daemon = True
+        if limit_s is not None:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def interrupt(self) -> None:
         """Ask the host half to stop what it is doing and leave the host as it was."""

@@ -84,6 +84,12 @@ class Journal(Protocol):
     def entries(self, change: str | None = None) -> list[dict[str, Any]]:
         """Give the learned ledger entries, of one change or of all, in the order in which they were learned."""
 
+    def keep(self, contents: Iterable[bytes]) -> list[str]:
+        """Keep contents, each once and all or none; give their SHA-256 in hex, by which events name them."""
+
+    def content(self, sha256: str) -> bytes | None:
+        """Give a content that was kept; None when it was not."""
+
     def search(self, text: str, limit: int = 20) -> Found:
         """Find the events that hold all the words; the last one may be only begun."""
 

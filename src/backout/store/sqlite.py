@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +63,27 @@ class SqliteJournal:
             (change, change),
         )
         return [self._event(row).body for row in rows]
+
+    def keep(self, contents: Iterable[bytes]) -> list[str]:
+        """Keep contents, each once and all or none; nothing is written where all are here."""
+        named = [(hashlib.sha256(content).hexdigest(), content) for content in contents]
+        fresh = [(name, zlib.compress(content)) for name, content in named if not self._keeps(name)]
+        if fresh:
+            with self._writing():
+                self._database.executemany("INSERT OR IGNORE INTO content VALUES (?, ?)", fresh)
+        return [name for name, _ in named]
+
+    def content(self, sha256: str) -> bytes | None:
+        """Give a content that was kept, held against its name; None when it was not."""
+        for (packed,) in self._rows("SELECT bytes FROM content WHERE sha256 = ?", (sha256,)):
+            try:
+                content = zlib.decompress(packed)
+            except zlib.error:
+                raise damaged(self.path, f"content {sha256} cannot be read") from None
+            if hashlib.sha256(content).hexdigest() != sha256:
+                raise damaged(self.path, f"content {sha256} is another one")
+            return content
+        return None
 
     def search(self, text: str, limit: int = 20) -> Found:
         """Find the events that hold all the words, best (bm25) first."""
@@ -129,6 +152,9 @@ class SqliteJournal:
     def _knows(self, entry: Mapping[str, Any]) -> bool:
         known = "SELECT 1 FROM learned WHERE host = ? AND change = ? AND seq = ?"
         return self._database.execute(known, _key(entry)).fetchone() is not None
+
+    def _keeps(self, sha256: str) -> bool:
+        return next(self._rows("SELECT 1 FROM content WHERE sha256 = ?", (sha256,)), None) is not None
 
     def _meant(self, text: str) -> str | None:
         """Give the text with each unknown word replaced by the nearest known one; None where that changes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -206,3 +207,12 @@ def test_no_search_text_is_taken_for_syntax(journal: Journal, text: str) -> None
     """What is pasted from a terminal is full of quotes and dashes."""
     note(journal, "unrelated")
     assert journal.search(text).hits == ()
+
+
+def test_a_content_is_kept_once_and_given_by_its_hash(opened: Callable[[], Journal]) -> None:
+    """Facts of many hosts and days are mostly the same: a look names what is there already."""
+    one, other = opened(), opened()
+    names = one.keep([b"packages", b"", b"packages"])
+    assert names == [hashlib.sha256(content).hexdigest() for content in (b"packages", b"", b"packages")]
+    assert other.keep([b"packages", b"files"])[0] == names[0]
+    assert [one.content(name) for name in (*names[:2], "0" * 64)] == [b"packages", b"", None]

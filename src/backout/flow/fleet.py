@@ -1,0 +1,186 @@
+"""Several hosts at once: each has a thread of its own, in which its link, its journal and all that is asked of it are.
+
+What goes wrong on one host is that host's result; the rest goes on.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from backout.errors import BackoutError, FailedError, InterruptedError
+from backout.flow.session import Session
+from backout.link.wire import ENDING
+
+Result = TypeVar("Result")
+Open = Callable[[str], AbstractContextManager[Session]]
+"""Opens a host's session, in the thread that will use it; a BackoutError says why it is not reached."""
+
+AT_ONCE = 16
+"""Hosts that are worked with at the same time: each costs an ssh and, when it is reached first, a key exchange."""
+EXIT_CODES = (5, 4, 6, 7, 1, 3, 0)
+"""Over several hosts, the first of these that is present (design, "Exit codes")."""
+SKEW_S = 2.0
+"""How far a host's clock may be off before it is told; a round trip is taken into account."""
+
+
+class Greeting(NamedTuple):
+    """What a host said of itself; `skew_s` is how far its clock is ahead, as far as a round trip lets it be known."""
+
+    name: str
+    identity: str
+    skew_s: float
+
+
+class Fleet:
+    """Sessions with the hosts of an environment. Used by one thread, which waits while all hosts work."""
+
+    def __init__(self, hosts: Iterable[str], open_session: Open) -> None:
+        """Reach nobody yet: `reach` does."""
+        self.hosts = tuple(hosts)
+        self.failed: dict[str, BackoutError] = {}
+        """The hosts that were not reached, or were lost on the way, and why."""
+        self.stopped = False
+        """Whether an interrupt came while `each` was not to be interrupted."""
+        self.greetings: dict[str, Greeting] = {}
+        self._open = open_session
+        self._some = threading.Semaphore(AT_ONCE)
+        self._threads = {host: ThreadPoolExecutor(1, f"host {host}") for host in self.hosts}
+        self._sessions: dict[str, tuple[ExitStack, Session]] = {}
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Name the hosts that can be asked, in the order of the environment."""
+        return tuple(host for host in self.hosts if host in self._sessions and host not in self.failed)
+
+    def session(self, host: str) -> Session:
+        """Give a host's session, for use in what `each` does alone."""
+        return self._sessions[host][1]
+
+    def reach(self) -> None:
+        """Reach every host; those that are not, and second names of a machine, are in `failed`."""
+
+        def open_it(host: str) -> Greeting:
+            stack = ExitStack()
+            with stack:
+                session = stack.enter_context(self._open(host))
+                self._sessions[host] = (stack.pop_all(), session)
+            return _greeting(session)
+
+        answers = self._gather({host: self._begin(host, open_it, host) for host in self.hosts})
+        for host, answer in answers.items():
+            if isinstance(answer, BackoutError):
+                self.failed[host] = answer
+            elif twin := self._twin(answer):
+                self.failed[host] = _same_machine(host, twin)
+            else:
+                self.greetings[host] = answer
+
+    def _twin(self, greeting: Greeting) -> str | None:
+        known = {known.identity: host for host, known in self.greetings.items()}
+        return known.get(greeting.identity)
+
+    def each(
+        self,
+        act: Callable[[Session], Result],
+        hosts: Iterable[str] | None = None,
+        *,
+        interruptible: bool = True,
+        limit_s: float | None = None,
+    ) -> dict[str, Result | BackoutError]:
+        """Do the same on some hosts (on all that were reached), at the same time; give each one's result or error.
+
+        Ctrl-C is passed on to all of them, and raised when each is as it was before; with `interruptible` off it only
+        makes `stopped` true. A host that takes longer than the limit is let go: its result is an error.
+        """
+        over = threading.Event()
+
+        def do(host: str) -> Result:
+            session = self.session(host)
+            if over.is_set():
+                raise InterruptedError("Interrupted.", state="This host is as it was before.")
+            with session.link.limited(limit_s):
+                return act(session)
+
+        chosen = tuple(self.reached if hosts is None else hosts)
+
+        def interrupt() -> None:
+            self.stopped = True
+            if interruptible:
+                over.set()
+                for host in chosen:
+                    self.session(host).link.interrupt()
+
+        with interrupts(interrupt):
+            results = self._gather({host: self._begin(host, do, host) for host in chosen})
+        if over.is_set():
+            raise KeyboardInterrupt
+        return results
+
+    def _begin(self, host: str, act: Callable[[str], Any], *arguments: Any) -> Future[Any]:
+        def bounded() -> Any:
+            with self._some:
+                return act(*arguments)
+
+        return self._threads[host].submit(bounded)
+
+    def _gather(self, futures: dict[str, Future[Any]]) -> dict[str, Any]:
+        """Wait for all, and give results and errors; what is no BackoutError is a bug, and raised."""
+        wait(futures.values())
+        results: dict[str, Any] = {}
+        for host, future in futures.items():
+            error = future.exception()
+            if error is not None and not isinstance(error, BackoutError):
+                raise error
+            results[host] = future.result() if error is None else error
+        return results
+
+    def close(self) -> None:
+        """End every link, each in its thread; a host that is still being reached is not waited for."""
+        ends = [self._threads[host].submit(stack.close) for host, (stack, _) in self._sessions.items()]
+        wait(ends)
+        for thread in self._threads.values():
+            thread.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def interrupts(act: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C, and what else ends a command, do this instead; for the main thread, any other is not asked."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        if before[number] is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda *_: act())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code(codes: Iterable[int]) -> int:
+    """Give the exit code of several hosts: the first present of 5, 4, 6, 7, 1, 3, 0; of no hosts, 0."""
+    present = set(codes)
+    return next((code for code in EXIT_CODES if code in present), max(present, default=0))
+
+
+def _greeting(session: Session) -> Greeting:
+    before = time.time()
+    hello = session.link.ask("hello")
+    after = time.time()
+    told = hello["time_s"]
+    return Greeting(hello["host"], hello["identity"], min(0.0, told - before) + max(0.0, told - after))
+
+
+def _same_machine(host: str, twin: str) -> BackoutError:
+    return FailedError(
+        f"{host} is the same machine as {twin}: it is one host, and worked with as {twin}.",
+        next="Name it once in hosts of backout.toml.",
+    )
