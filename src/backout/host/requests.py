@@ -7,6 +7,7 @@ from typing import Any
 from backout.errors import UsageError
 from backout.model import shape
 from backout.model.check import AFTER, BEFORE, CHECK, REHEARSAL
+from backout.model.fact import KINDS
 from backout.model.ledger import BODY
 
 _CHECKS, _TEXTS = shape.many(CHECK), shape.many(shape.plain)
@@ -37,6 +38,11 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     "check": {"checks": _CHECKS, "where": shape.one_of(BEFORE, REHEARSAL, AFTER)},
     "after": {**_KNOWN, "command": shape.plain},
     "mend": {"copies": shape.many(shape.anything)},
+    "look": {
+        "watch": shape.many(shape.path),
+        "services": _TEXTS,
+        "kinds": shape.maybe(shape.many(shape.one_of(*KINDS))),
+    },
     "unfinished": {"wait": shape.truth},
     "entries": {"after": shape.whole},
     "gc": {"older_than_s": shape.number, "standing": shape.truth, "dry_run": shape.truth},
@@ -47,6 +53,7 @@ _OPTIONAL = {
     "rehearse": ("cwd", "environ", "network", "network_allow", "timeout_s", "checks", "stdin", "terminal"),
     "take_back": ("edits",),
     "entries": ("after",),
+    "look": ("kinds",),
 }
 
 

@@ -46,7 +46,7 @@ from backout.model.step import Service
 
 SENTINEL = "backout.wire/1"
 _PR_SET_PDEATHSIG = 1
-_EFFECTS_A_MESSAGE = 500
+_ROWS_A_MESSAGE = 500
 
 
 class Host:
@@ -75,6 +75,21 @@ class Host:
             "time_s": time.time(),
         }
 
+    def look(self, watch: list[str], services: list[str], kinds: list[str] | None = None) -> dict[str, Any]:
+        """Tell what holds here: {at, took_s, counts, files, limits, ledger_seq, newest_change}.
+
+        The facts go ahead, as events, in their order. Of some kinds alone where these are named.
+        """
+        from backout.host.facts.look import facts, reply
+        from backout.host.facts.looking import Looking
+
+        begun, counts = time.monotonic(), dict[str, int]()
+        looking = Looking(self.state, watch, services)
+        self._tell("facts", (list(fact) for fact in facts(looking, kinds, counts)))
+        entries = self._ledger.entries()
+        known = {"ledger_seq": len(entries), "newest_change": entries[-1].change if entries else None}
+        return {**reply(looking, time.monotonic() - begun, counts), **known}
+
     def doctor(self) -> list[dict[str, Any]]:
         """Tell what this host can do, and how to mend what it cannot."""
         from backout.host.probe import probe
@@ -94,7 +109,7 @@ class Host:
         rehearsed = rehearse(request, self.state, self._output, self._progress)
         self._rehearsed[request.change] = rehearsed
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
-        self._tell_effects(effect.document() for effect in rehearsed.effects)
+        self._tell("effects", (effect.document() for effect in rehearsed.effects))
         steps = len(rehearsed.plan.steps) + len(rehearsed.plan.appends)
         return {"document": rehearsed.document, "moved": moved, "obstacles": rehearsed.obstacles, "steps": steps}
 
@@ -111,11 +126,11 @@ class Host:
             for change in self._rehearsed.keys() - known:
                 self.let_go(change)
 
-    def _tell_effects(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Send effects ahead of the document that they belong to: a message of 100,000 would take all at once."""
+    def _tell(self, what: str, rows: Iterable[Any]) -> None:
+        """Send effects or facts ahead of what they belong to: a message of 100,000 would take all at once."""
         left = iter(rows)
-        for part in iter(lambda: list(itertools.islice(left, _EFFECTS_A_MESSAGE)), []):
-            self._say({"event": "effects", "effects": part})
+        for part in iter(lambda: list(itertools.islice(left, _ROWS_A_MESSAGE)), []):
+            self._say({"event": what, what: part})
 
     def refuse(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> None:
         """Record a refused change; its bits stay, so that it can be looked at and run after all."""
@@ -256,7 +271,7 @@ class Host:
     def show(self, change: str) -> dict[str, Any]:
         """Give {document}: a recorded change's effects document; its effects go ahead, as events."""
         document = Archive(self.state, self._measured(change).id).document()
-        self._tell_effects(document.pop("effects"))
+        self._tell("effects", document.pop("effects"))
         return {"document": document}
 
     def output(self, change: str) -> str:

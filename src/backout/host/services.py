@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from backout.errors import FailedError
@@ -104,11 +104,32 @@ def states(units: Iterable[str]) -> dict[str, ServiceState]:
     if not wanted or kind == NONE:
         return {unit: ServiceState() for unit in wanted}
     if kind == SYSTEMD:
-        return {unit: _systemd_state(_properties(unit)) for unit in wanted}
+        return {unit: state_of(_properties(unit)) for unit in wanted}
     from concurrent.futures import ThreadPoolExecutor  # with logging, a sixth of what a rehearsal would import
 
     with ThreadPoolExecutor(8) as pool:
         return dict(zip(wanted, pool.map(_sysv_state, wanted)))
+
+
+def described(properties: Sequence[str], patterns: Sequence[str]) -> list[dict[str, str]]:
+    """Give properties of systemd's loaded units by one call; of one that comes several times, a line each."""
+    words = [f"--property={','.join(properties)}", "--all", "--", *patterns]
+    blocks = []
+    for block in _call(["systemctl", "show", *words]).output.split("\n\n"):
+        found: dict[str, str] = {}
+        for line in block.splitlines():
+            name, equals, value = line.partition("=")
+            if equals:
+                found[name] = f"{found[name]}\n{value}" if name in found else value
+        blocks.append(found)
+    return [block for block in blocks if block]
+
+
+def installed(types: Sequence[str]) -> dict[str, str]:
+    """Give systemd's unit files of some types, loaded or not, and what each is: enabled, disabled or static."""
+    said = _call(["systemctl", "list-unit-files", "--no-legend", "--plain", f"--type={','.join(types)}"]).output
+    rows = (line.split() for line in said.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) > 1}
 
 
 def snapshot() -> bytes:
@@ -237,7 +258,8 @@ def _properties(unit: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def _systemd_state(properties: dict[str, str]) -> ServiceState:
+def state_of(properties: Mapping[str, str]) -> ServiceState:
+    """Read a unit's state from its LoadState, ActiveState and UnitFileState."""
     if properties.get("LoadState") == "not-found":
         return ServiceState(enabled=False, active=_ACTIVE.get(properties.get("ActiveState", ""), False))
     return ServiceState(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from backout.lens import records
@@ -15,6 +15,7 @@ _FIELDS = 9
 """Of shadow(5), which has the most."""
 _DIGITS = 10
 """Of the largest user or group (uid_t has 32 bits)."""
+_NOTHING = records.Table((), b"\n", ended=True, by_key={})
 
 
 class Sides(NamedTuple):
@@ -46,6 +47,22 @@ def read(
         before, after = _table(old, by_line=path in by_line), _table(new, by_line=path in by_line)
         if before is not None and after is not None:
             found[path] = Sides(before, after)
+    return found
+
+
+def standing(
+    paths: Iterable[bytes], read: Callable[[bytes], bytes | None], by_line: Collection[bytes] = ()
+) -> dict[bytes, Sides]:
+    """Read account files as they stand: all that is in them is on the side after.
+
+    A file that is not there, or names an account twice, is left out.
+    """
+    found = {}
+    for path in paths:
+        content = read(path)
+        after = None if content is None else _table(content, by_line=path in by_line)
+        if after is not None:
+            found[path] = Sides(_NOTHING, after)
     return found
 
 

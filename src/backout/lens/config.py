@@ -43,6 +43,13 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
     return Claims(tuple(effects), frozenset(explained))
 
 
+def known(path: bytes, content: bytes) -> list[tuple[str, object]]:
+    """Tell every key of a file as effects show it: subject and value, masked; none of what is no configuration."""
+    read = reader_for(path)
+    flat = (read(content) if read is not None else None) or {}
+    return [(_subject(path, key), _shown(key, text)) for key, text in flat.items()]
+
+
 def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str]) -> bytes | None:
     """Give the file with only the lines of the keys named in it; keys that changed in one line go together."""
     read = reader_for(path)

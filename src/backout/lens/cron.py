@@ -38,6 +38,17 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
     return Claims(tuple(effects), frozenset(explained))
 
 
+def is_table(path: bytes) -> bool:
+    """Tell whether cron reads a file of this name as a table."""
+    return _TABLE.fullmatch(path) is not None
+
+
+def known(path: bytes, content: bytes) -> dict[str, str]:
+    """Tell every line of a table, by the subject that effects have; of lines that are alike one."""
+    lines = ((_subject(path, line), line) for line in content.split(b"\n"))
+    return {subject: redact(os.fsdecode(line)) for subject, line in lines if subject is not None}
+
+
 def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str]) -> bytes | None:
     """Give a table with only the lines named in it; one that was empty before gets the new one's comments, too."""
     if not _TABLE.fullmatch(path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from backout.lens import accounts, records
@@ -27,6 +27,14 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
             touched.setdefault(name, []).append(path)
     effects = tuple(_effect(name, touched[name], found) for name in sorted(touched))
     return Claims(effects, accounts.explained(found, raw))
+
+
+def known(read: Callable[[bytes], bytes | None]) -> dict[str, dict[str, Any]]:
+    """Tell every group that either file names, as effects show one."""
+    found = accounts.standing(_FILES, read)
+    names = {name for sides in found.values() for name in sides.after.records()}
+    fields = ((name, _fields(name, found, after=True)) for name in sorted(names))
+    return {name: shown for name, shown in fields if shown}
 
 
 def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str]) -> bytes | None:

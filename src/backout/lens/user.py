@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from backout.lens import accounts, records
@@ -31,6 +31,15 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
     ranges = _ranges(found)
     effects = tuple(_effect(name, touched[name], found, ranges) for name in sorted(touched))
     return Claims(effects, accounts.explained(found, raw))
+
+
+def known(read: Callable[[bytes], bytes | None]) -> dict[str, dict[str, Any]]:
+    """Tell every user that any of the four files names, as effects show one."""
+    found = accounts.standing(_FILES, read, _BY_LINE)
+    ranges = _ranges(found)
+    names = {accounts.name_of(key) for sides in found.values() for key in sides.after.records()}
+    fields = ((name, _fields(name, found, ranges, after=True)) for name in sorted(names))
+    return {name: shown for name, shown in fields if shown}
 
 
 def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str]) -> bytes | None:

@@ -1,0 +1,142 @@
+"""Walks over the live file system that never follow a link, in the order of facts, and know what they walk on."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat as st
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from backout.host import mounts
+from backout.host.facts.looking import Looking
+from backout.host.mounts import Mount
+from backout.host.tree import Name, open_directory, open_path
+
+DISKS = frozenset(
+    b"ext2 ext3 ext4 xfs btrfs zfs f2fs jfs reiserfs bcachefs ubifs squashfs erofs overlay tmpfs ramfs rootfs".split()
+)
+"""File systems of this machine alone, whose ctime is set by this kernel with each change (not FAT, not FUSE)."""
+PSEUDO = frozenset(
+    b"proc sysfs cgroup cgroup2 devtmpfs devpts securityfs debugfs tracefs pstore bpf configfs fusectl mqueue hugetlbfs"
+    b" binfmt_misc autofs efivarfs rpc_pipefs nsfs selinuxfs nfsd fuse.lxcfs fuse.portal".split()
+)
+"""What the kernel makes up, or what would be mounted by being looked at."""
+_STAGE = re.compile(r"\.backout(-\d+)?")
+
+
+class Met(NamedTuple):
+    """What a walk met. `name` is valid until the walk goes on; `steady`: what is known of it may be believed."""
+
+    path: str
+    name: Name
+    status: os.stat_result
+    steady: bool
+
+
+class Ground:
+    """What is mounted where, at the beginning of a look."""
+
+    def __init__(self, found: list[Mount]) -> None:
+        """Take the mounts as they are; of one thing that is mounted twice, the later one is a twin."""
+        self._mounts = mounts.visible(found)
+        self.points = {os.fsdecode(mount.point): mount for mount in self._mounts}
+
+    def on(self, path: str) -> bytes:
+        """Name the kind of file system that a path lies on."""
+        held = mounts.holding(self._mounts, os.fsencode(path))
+        return b"rootfs" if held is None else held.kind
+
+    def twins(self) -> set[str]:
+        """Name the mount points that show what is to be seen elsewhere, too: bind mounts."""
+        seen: dict[bytes, list[bytes]] = {}
+        found = set()
+        for mount in sorted(self._mounts, key=lambda mount: (len(mount.root), mount.point)):
+            roots = seen.setdefault(mount.device, [])
+            if any(mounts.is_within(mount.root, root) for root in roots):
+                found.add(os.fsdecode(mount.point))
+            roots.append(mount.root)
+        return found
+
+
+def ground() -> Ground:
+    """Read what is mounted now."""
+    return Ground(mounts.read())
+
+
+class Walk:
+    """Walks the watched paths, sorted; what cannot be walked is said in the look's limits."""
+
+    def __init__(self, looking: Looking, on: Ground) -> None:
+        self._looking, self._ground = looking, on
+
+    def __iter__(self) -> Iterator[Met]:
+        """Give all that is under `watch`, parents first."""
+        for root in self._looking.watch:
+            yield from self._from(root)
+
+    def _from(self, root: str) -> Iterator[Met]:
+        """Walk one root, reached by whatever links lead to its folder."""
+        parent, _, last = os.path.realpath(os.path.dirname(root)).rstrip("/"), "", os.path.basename(root)
+        try:
+            descriptor = open_path(os.fsencode(parent or "/"), through=True)
+        except OSError as error:
+            self._looking.unread(root, error)
+            return
+        try:
+            name = Name(descriptor, os.fsencode(last or "."))
+            status = name.lstat()
+            if status is None:
+                self._looking.limit(f"{root} is watched, and not there.")
+                return
+            if st.S_ISLNK(status.st_mode):
+                self._looking.limit(f"{root} is watched, and a link: what it leads to is not looked at.")
+            kind = self._ground.on(f"{parent}/{last}")
+            yield Met(root, name, status, kind in DISKS)
+            if st.S_ISDIR(status.st_mode):
+                yield from self._below(root, name, kind)
+        finally:
+            os.close(descriptor)
+
+    def _below(self, root: str, top: Name, kind: bytes) -> Iterator[Met]:
+        stack = self._opened([], root, top, kind)
+        try:
+            while stack:
+                path, descriptor, left, kind = stack[-1]
+                if not left:
+                    os.close(stack.pop()[1])
+                    continue
+                name = Name(descriptor, os.fsencode(left.pop()))
+                child = f"{path.rstrip('/')}/{os.fsdecode(name.name)}"
+                status = name.lstat()
+                if status is None or self._is_ours(child, path):
+                    continue
+                own = self._ground.points[child].kind if child in self._ground.points else kind
+                yield Met(child, name, status, own in DISKS)
+                if st.S_ISDIR(status.st_mode) and self._is_walked(child, own):
+                    stack = self._opened(stack, child, name, own)
+        finally:
+            for _, descriptor, _, _ in stack:
+                os.close(descriptor)
+
+    def _opened(
+        self, stack: list[tuple[str, int, list[str], bytes]], path: str, name: Name, kind: bytes
+    ) -> list[tuple[str, int, list[str], bytes]]:
+        try:
+            descriptor = open_directory(name)
+        except OSError as error:  # too deep for as many open folders as there may be, or not ours to list
+            self._looking.unread(path, error)
+            return stack
+        return [*stack, (path, descriptor, sorted(os.listdir(descriptor), reverse=True), kind)]
+
+    def _is_ours(self, child: str, parent: str) -> bool:
+        """Leave out what is backout's own: the state folder, and the stages at the roots of file systems."""
+        if child == self._looking.state:
+            self._looking.limit(f"{child} is backout's own, and left out.")
+            return True
+        return _STAGE.fullmatch(os.path.basename(child)) is not None and (parent in self._ground.points)
+
+    def _is_walked(self, path: str, kind: bytes) -> bool:
+        if kind in PSEUDO:
+            self._looking.limit(f"What the kernel shows at {path} ({os.fsdecode(kind)}) is left out.")
+        return kind not in PSEUDO

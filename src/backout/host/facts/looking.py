@@ -1,0 +1,90 @@
+"""One look: what is asked for, what was counted, and what could not be read. Every source is given it."""
+
+from __future__ import annotations
+
+import os
+import stat as st
+import time
+from collections.abc import Iterable
+
+from backout.host.mounts import is_within
+
+_CHUNK_BYTES = 1 << 18
+"""Asked for more at a time, /proc/sys says that there is no memory for it."""
+_LONG = 200
+
+
+class Looking:
+    """What a look is about, and what it learns on the way. `watch` has no path that lies in another one of it."""
+
+    def __init__(self, state: bytes, watch: Iterable[str] = (), services: Iterable[str] = ()) -> None:
+        """Begin now; `state` is the state folder, which is never looked at itself."""
+        self.state = os.fsdecode(state)
+        self.watch = outermost(watch)
+        self.services = tuple(unit if "." in unit else unit + ".service" for unit in dict.fromkeys(services))
+        self.began_ns = time.time_ns()
+        self.limits: list[str] = []
+        self.seen = self.hashed = self.known = 0
+        self.tally: dict[str, list[str]] = {}
+        """What is told once for many: a sentence with the paths that it is about."""
+
+    def limit(self, text: str) -> None:
+        """Say what could not be told, once."""
+        if text not in self.limits:
+            self.limits.append(text)
+
+    def unread(self, path: str, error: OSError) -> None:
+        """Say that a path could not be read; many are told in one line for each reason."""
+        self.tally.setdefault(error.strerror or str(error), []).append(path)
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file's content, of a link what it leads to; None when no file is there, or it may not be read."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.unread(path, error)
+            return None
+        with open(descriptor, "rb"):
+            if not st.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            try:
+                return b"".join(iter(lambda: os.read(descriptor, _CHUNK_BYTES), b""))
+            except OSError as error:  # some of /proc and /sys say so only now
+                self.unread(path, error)
+                return None
+
+    def names(self, path: str) -> list[str]:
+        """List a folder, sorted; empty when there is none, or it may not be listed."""
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self.unread(path, error)
+            return []
+
+    def is_watched(self, path: str) -> bool:
+        """Tell whether a path lies under `watch`."""
+        raw = os.fsencode(path)
+        return any(is_within(raw, os.fsencode(root)) for root in self.watch)
+
+    def all_limits(self) -> list[str]:
+        """Give what could not be told, in sentences."""
+        return [*self.limits, *(_of_many(why, paths) for why, paths in self.tally.items())]
+
+
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """Leave out paths that lie in another one; the rest in the order in which a walk meets them."""
+    kept: list[str] = []
+    for path in sorted({os.path.normpath(path) for path in paths}, key=lambda path: path.split("/")):
+        if not any(is_within(os.fsencode(path), os.fsencode(outer)) for outer in kept):
+            kept.append(path)
+    return tuple(kept)
+
+
+def _of_many(why: str, paths: list[str]) -> str:
+    shown = ", ".join(path if len(path) <= _LONG else f"{path[:_LONG]}…" for path in sorted(set(paths))[:3])
+    more = len(set(paths)) - 3
+    return f"Could not be read: {shown}{f' and {more} more' if more > 0 else ''} ({why})."

@@ -1,0 +1,100 @@
+"""What the kernel is set to, and what is mounted: /proc/sys and /proc/self/mountinfo."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat as st
+from collections.abc import Iterator
+from typing import Any
+
+from backout.host.facts.ground import DISKS, Ground
+from backout.host.facts.looking import Looking
+from backout.host.mounts import Mount
+from backout.model.fact import Fact
+from backout.model.redact import MASK
+
+_SYSCTL = "/proc/sys"
+_MOVING = re.compile(
+    r"fs/(?:binfmt_misc|dentry-state|file-nr|inode-nr|inode-state|aio-nr|quota/.*)|kernel/(?:random/.*|ns_last_pid|pty/nr)"
+    r"|dev/.*|kernel/sched_domain|net/netfilter/nf_conntrack_count|sunrpc/.*|net/ipv[46]/route/flush"
+    r"|kernel/cad_pid|net/ipv6/conf/[^/]+/stable_secret"
+)
+"""Counters and noise, not settings (the kernel's admin-guide/sysctl); and what is drawn once a boot."""
+_INTERFACE = re.compile(r"net/ipv[46]/(?:conf|neigh)/([^/]+)")
+_SECRET = re.compile(r".*_key")
+_PASSING = re.compile(
+    r"/run/user/.*|/run/credentials/.*|/run/docker/.*|/var/lib/(?:docker|containers|containerd|kubelet)/.*"
+)
+"""Mounts that come and go with logins, services and containers."""
+_LOW = 0.9
+_GIB = 1 << 30
+
+
+def sysctl(looking: Looking) -> Iterator[Fact]:
+    """Tell every setting of the kernel; of network interfaces those of devices, and `all` and `default`."""
+    if not os.path.isdir(_SYSCTL):
+        looking.limit("There is no /proc/sys here: settings of the kernel cannot be told.")
+    yield from _below(looking, "")
+
+
+def _below(looking: Looking, folder: str) -> Iterator[Fact]:
+    for name in looking.names(f"{_SYSCTL}/{folder}"):
+        inner = f"{folder}/{name}".lstrip("/")
+        status = os.stat(f"{_SYSCTL}/{inner}", follow_symlinks=False)
+        if _MOVING.fullmatch(inner) or _is_passing_interface(inner):
+            continue
+        if st.S_ISDIR(status.st_mode):
+            yield from _below(looking, inner)
+        elif status.st_mode & 0o444:
+            value = looking.read(f"{_SYSCTL}/{inner}")
+            if value is not None:
+                text = os.fsdecode(value).strip().replace("\t", " ")
+                subject = inner.replace(".", "\0").replace("/", ".").replace("\0", "/")  # as sysctl(8) writes it
+                yield Fact("sysctl", subject, MASK if _SECRET.fullmatch(inner) and text else text)
+
+
+def _is_passing_interface(path: str) -> bool:
+    found = _INTERFACE.fullmatch(path)
+    return (
+        found is not None
+        and found[1] not in ("all", "default", "lo")
+        and not os.path.exists(f"/sys/class/net/{found[1]}/device")
+    )
+
+
+def mounted(looking: Looking, on: Ground) -> Iterator[Fact]:
+    """Tell what is mounted, with the size of disks; one that is nearly full is named in the limits.
+
+    Network file systems are not asked for their size: one that does not answer would hold up the look.
+    """
+    for point, mount in on.points.items():
+        if not _PASSING.fullmatch(point):
+            yield Fact("mount", point, _value(looking, point, mount))
+
+
+def _value(looking: Looking, point: str, mount: Mount) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "type": os.fsdecode(mount.kind),
+        "source": os.fsdecode(mount.source),
+        "options": sorted(map(os.fsdecode, mount.options)),
+    }
+    if mount.kind in DISKS:
+        try:
+            space = os.statvfs(point)
+        except OSError as error:
+            looking.unread(point, error)
+            return value
+        value["size_bytes"] = space.f_blocks * space.f_frsize
+        if not mount.read_only:
+            _tell_low(looking, point, space)
+    return value
+
+
+def _tell_low(looking: Looking, point: str, space: os.statvfs_result) -> None:
+    used = 1 - space.f_bavail / (space.f_blocks - space.f_bfree + space.f_bavail) if space.f_blocks else 0
+    if used > _LOW:
+        left = space.f_bavail * space.f_frsize / _GIB
+        looking.limit(f"{point} is {used:.0%} full: {left:.1f} GiB are left.")
+    if space.f_files and space.f_favail / space.f_files < 1 - _LOW:
+        looking.limit(f"{point} has few inodes left: {space.f_favail} of {space.f_files}.")
