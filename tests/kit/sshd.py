@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ USER = 61235
 """The id of the ordinary user that every host has: deploy."""
 _MARK = b"sys.stdin.buffer.raw.readline"
 """What stands in the command line of every host half that was reached by ssh."""
+_WAIT = "exec sleep infinity"
 _SHELL = '#!/bin/sh\nexec /bin/sh "$@"\n'
 
 
@@ -43,9 +44,9 @@ def _namespaces(pid: int, *words: str) -> list[str]:
 
 
 class Machine:
-    """A process that holds namespaces, in which root's home and login shell are the test's."""
+    """A process that holds namespaces, with a home and login shell of root's of its own; there after `await_start`."""
 
-    def __init__(self, folder: Path, name: str, then: str) -> None:
+    def __init__(self, folder: Path, name: str, *script: str) -> None:
         self.folder, self.name = folder, name
         self.started: list[subprocess.Popen[bytes]] = []
         self.home = folder / "home"
@@ -55,20 +56,18 @@ class Machine:
         lines = Path("/etc/passwd").read_text().splitlines()
         lines[0] = f"root:*:0:0:root:{self.home}:{self.shell}"
         (folder / "passwd").write_text("\n".join([*lines, f"deploy:*:{USER}:{USER}::{folder}/deploy:/bin/sh", ""]))
-        script = f"mount --bind {folder}/passwd /etc/passwd; hostname {name}; ip link set lo up; {then}"
+        first = f"set -e; mount --bind {folder}/passwd /etc/passwd; hostname {name}; ip link set lo up"
         self.process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--uts", "sh", "-c", script],
+            ["unshare", "--net", "--mount", "--uts", "sh", "-c", "; ".join([first, *script])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        until(lambda: self._home() == str(self.home), f"{name} to come up")
 
-    def _home(self) -> str:
-        asked = _namespaces(self.process.pid, "getent", "passwd", "root")
-        entry = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split(":")
-        return entry[5] if len(entry) > 5 else ""
+    def await_start(self) -> None:
+        """Wait until all of the script was done: its last command writes the file `pid`."""
+        until((self.folder / "pid").exists, f"{self.name} to come up")
 
     def log_in_with(self, shell: str) -> None:
         """Let root's login shell be this script."""
@@ -107,9 +106,9 @@ class Machine:
 
 
 class Host(Machine):
-    """One host: `ssh NAME` of the controller leads to it."""
+    """One host: `ssh NAME` of the controller leads to it. `site` is its own disk, found at `World.site` there."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, site: Path, *network: str) -> None:
         folder.mkdir()
         self.state, self.cache = folder / "state", folder / "cache"
         self.new_key(folder)
@@ -130,9 +129,9 @@ class Host(Machine):
         self.sudoers = folder / "sudoers"
         self.sudoers.write_text("")
         self.sudoers.chmod(0o440)
-        then = f"mount --bind {self.sudoers} /etc/sudoers; exec /usr/sbin/sshd -D -e -f {folder}/sshd_config"
-        super().__init__(folder, name, then)
-        until((folder / "pid").exists, "sshd")
+        mounts = f"mount --bind {self.sudoers} /etc/sudoers; mount -t tmpfs -o mode=755,size=32m site {site}"
+        super().__init__(folder, name, *network, mounts, f"exec /usr/sbin/sshd -D -e -f {folder}/sshd_config")
+        self.site = Path(f"/proc/{self.process.pid}/root{site}")
 
     def new_key(self, folder: Path) -> None:
         """Give the host another key; a running sshd reads it when it is started anew."""
@@ -148,7 +147,7 @@ class Host(Machine):
         """Let sshd read its keys and configuration once more."""
         (self.folder / "pid").unlink()
         os.kill(self.process.pid, signal.SIGHUP)
-        until((self.folder / "pid").exists, "sshd to be there again")
+        self.await_start()
 
     def halves(self) -> list[int]:
         """Name the host halves that run there, without the processes beside them."""
@@ -184,13 +183,22 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _address(number: int, last: int) -> str:
+    """Give one of the two addresses of a host's cable, in 198.18.0.0/16."""
+    return f"198.18.{number // 64}.{4 * (number % 64) + last}"
+
+
 class World:
     """The controller and its hosts. `backout` is the command line as the controller has it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "controller").mkdir()
-        self.controller = Machine(folder / "controller", "controller", "exec sleep infinity")
+        self.site = folder / "site"
+        """Where each host has a disk of its own; all else of the file system they share."""
+        self.site.mkdir()
+        self.controller = Machine(folder / "controller", "controller", f"echo $$ > {folder}/controller/pid", _WAIT)
+        self.controller.await_start()
         self.hosts: dict[str, Host] = {}
         self.backout = Backout(folder)
         self.backout.environ |= {"XDG_RUNTIME_DIR": str(folder / "run"), "ONLY_HERE": "yes"}
@@ -212,23 +220,39 @@ class World:
 
     def add(self, name: str) -> Host:
         """Start a host that the controller knows, and may log in to."""
-        host = Host(self.folder / name, name)
-        number = len(self.hosts)
-        self.hosts[name] = host
-        near, far = f"near{number}", f"far{number}"
-        pid = str(host.process.pid)
-        self.controller.sh("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", pid)
-        for machine, device, last in ((self.controller, near, 1), (host, far, 2)):
-            machine.sh("ip", "address", "add", f"198.18.0.{4 * number + last}/30", "dev", device)
-            machine.sh("ip", "link", "set", device, "up")
-        shutil.copy(self.ssh / "id_ed25519.pub", host.folder / "authorized")
-        self.know(host)
+        return self.add_all([name])[0]
+
+    def add_all(self, names: Sequence[str]) -> list[Host]:
+        """Start several, side by side."""
+        begun = [self._begin(name) for name in names]
+        for host in begun:
+            host.await_start()
+        numbers = range(len(self.hosts) - len(begun), len(self.hosts))
+        near = "".join(f"address add {_address(n, 1)}/30 dev near{n}\nlink set near{n} up\n" for n in numbers)
+        subprocess.run(_namespaces(self.controller.process.pid, "ip", "-batch", "-"), input=near, text=True, check=True)
+        with (self.ssh / "known_hosts").open("a") as file:
+            file.writelines(self._known(host) for host in begun)
         self.configure("")
+        return begun
+
+    def _begin(self, name: str) -> Host:
+        number = len(self.hosts)
+        near = f"peer name near{number} netns {self.controller.process.pid}"
+        host = Host(
+            self.folder / name,
+            name,
+            self.site,
+            f"ip link add far{number} type veth {near}",
+            f"ip address add {_address(number, 2)}/30 dev far{number}",
+            f"ip link set far{number} up",
+        )
+        self.hosts[name] = host
+        shutil.copy(self.ssh / "id_ed25519.pub", host.folder / "authorized")
         return host
 
     def address(self, name: str) -> str:
         """Give a host's address."""
-        return f"198.18.0.{4 * list(self.hosts).index(name) + 2}"
+        return _address(list(self.hosts).index(name), 2)
 
     def hide(self, name: str, behind: str, address: str) -> None:
         """Move a host to where only another one reaches it, at an address in 198.18.255.0/30."""
@@ -243,7 +267,10 @@ class World:
     def know(self, host: Host) -> None:
         """Let the controller know a host's key."""
         with (self.ssh / "known_hosts").open("a") as file:
-            file.write(f"{self.address(host.name)} {host.known}\n")
+            file.write(self._known(host))
+
+    def _known(self, host: Host) -> str:
+        return f"{self.address(host.name)} {host.known}\n"
 
     def cut(self, name: str) -> None:
         """Take the cable out."""
