@@ -17,7 +17,7 @@ from typing import Any
 
 from backout import errors
 from backout.cli.parser import build
-from backout.config.parse import CHECK_KEYS, COMMAND_KEYS, ENVIRONMENT_KEYS, REHEARSAL_KEYS, TOP_KEYS
+from backout.config.parse import CHECK_KEYS, COMMAND_KEYS, DIFFERS_KEYS, ENVIRONMENT_KEYS, REHEARSAL_KEYS, TOP_KEYS
 from backout.config.template import Found, render_template
 from backout.flow.run import BACKED_OUT, DONE
 from backout.lens.noise import rules
@@ -48,6 +48,9 @@ KEY_WORDS = {
     "network": '`"none"`, `"packages"` or `"host"`: what a rehearsal may reach. Default: `"packages"`',
     "network_allow": "list of `host:port` that a rehearsal may reach besides",
     "checks": "array of tables: what tells whether the application is healthy",
+    "differs": "array of tables: what `compare` is to fold away, each with its reason",
+    "what": "selector over kinds of facts, needed, such as `config:/srv/shop/.env#DATABASE_URL`",
+    "why": "text, needed: why that is meant to differ",
     "name": "text, needed, unique in its environment",
     "run": "text: a line for `sh -c`. A check is healthy when it exits 0",
     "http": "address: the check is healthy when the answer is below 400",
@@ -144,6 +147,7 @@ def keys() -> str:
         "at the top": TOP_KEYS,
         "in [environments.NAME]": ENVIRONMENT_KEYS,
         "in [[environments.NAME.checks]]": CHECK_KEYS,
+        "in [[environments.NAME.differs]]": DIFFERS_KEYS,
         "in the rehearsal table of a check": REHEARSAL_KEYS,
         "in [commands.NAME]": COMMAND_KEYS,
     }

@@ -8,6 +8,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from backout.errors import UsageError
+from backout.model import fact
 from backout.model.effect import KINDS
 from backout.model.selector import Selector, parse_selector
 
@@ -104,10 +105,19 @@ def destination(value: object) -> str:
 
 
 def selector(value: object) -> Selector:
-    """Take a selector, KIND:GLOB with a known kind."""
+    """Take a selector of effects, KIND:GLOB with a known kind."""
+    return _selector(value, KINDS)
+
+
+def fact_selector(value: object) -> Selector:
+    """Take a selector of facts: there are more kinds of them."""
+    return _selector(value, fact.KINDS)
+
+
+def _selector(value: object, kinds: tuple[str, ...]) -> Selector:
     try:
-        return parse_selector(text(value))
+        return parse_selector(text(value), kinds)
     except UsageError:
         raise WantedError(
-            f'KIND:GLOB such as "file:/etc/nginx/*", KIND one of {", ".join(KINDS)} or *', value
+            f'KIND:GLOB such as "file:/etc/nginx/*", KIND one of {", ".join(kinds)} or *', value
         ) from None

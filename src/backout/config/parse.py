@@ -14,16 +14,17 @@ from backout.config.table import Source, Table, found
 from backout.config.values import NETWORKS, Command, Config, Environment
 from backout.errors import ConfigError
 from backout.model.check import Check
+from backout.model.meant import Rule
 from backout.model.shape import DEEPEST, is_deeper
 
 TOP_KEYS = ("environments", "commands")
-ENVIRONMENT_KEYS = ("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks")
+ENVIRONMENT_KEYS = ("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks", "differs")
+DIFFERS_KEYS = ("what", "why")
 CHECK_KEYS = ("name", "run", "http", "rehearsal", "within")
 REHEARSAL_KEYS = ("start", "http")
 COMMAND_KEYS = ("run", "ok_exit", "expect", "network", "timeout")
 
 TOP_KEYS_LATER = ("guards", "audiences", "journal")
-ENVIRONMENT_KEYS_LATER = ("differs",)
 
 _SYNTAX_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _DEFAULT_WITHIN_S = Check._field_defaults["within_s"]
@@ -71,7 +72,7 @@ def _is_beyond(text: str) -> bool:
 
 
 def _environment(source: Source, name: str, values: object, path: Path) -> Environment:
-    table = Table(source, values, path, ENVIRONMENT_KEYS, ENVIRONMENT_KEYS_LATER)
+    table = Table(source, values, path, ENVIRONMENT_KEYS)
     texts, paths = convert.list_of(convert.text), convert.list_of(convert.absolute_path)
     environment = Environment(
         name=name,
@@ -83,12 +84,18 @@ def _environment(source: Source, name: str, values: object, path: Path) -> Envir
         network=table.take("network", convert.one_of(*NETWORKS), None),
         network_allow=table.take("network_allow", convert.list_of(convert.destination), ()),
         checks=tuple(_check(source, *row) for row in table.rows("checks")),
+        differs=tuple(_rule(source, *row) for row in table.rows("differs")),
     )
     # Red and green are kept by name: two checks of one name could hide each other.
     for check, count in Counter(check.name for check in environment.checks).items():
         if count > 1:
             raise source.error((*path, "checks"), f'has {count} checks named "{check}"; a name must be unique.')
     return environment
+
+
+def _rule(source: Source, values: object, path: Path) -> Rule:
+    table = Table(source, values, path, DIFFERS_KEYS)
+    return Rule(table.need("what", convert.fact_selector), table.need("why", convert.text))
 
 
 def _check(source: Source, values: object, path: Path) -> Check:

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from backout.config.nearest import did_you_mean
 from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
+from backout.model.meant import Rule
 from backout.model.selector import Selector
 
 LOCAL = "local"
@@ -32,6 +33,7 @@ class Environment(NamedTuple):
     network: str | None = None
     network_allow: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    differs: tuple[Rule, ...] = ()
 
 
 class Command(NamedTuple):

@@ -45,12 +45,12 @@ def _file_of(effect: Effect) -> str:
     return next(known, effect.subject.partition("#")[0])
 
 
-def parse_selector(text: str) -> Selector:
+def parse_selector(text: str, kinds: Sequence[str] = KINDS) -> Selector:
     """Read `kind:glob`; an unknown kind or a missing glob is a usage error that names the kinds."""
     kind, colon, glob = text.partition(":")
-    if not colon or not glob or (kind != "*" and kind not in KINDS):
+    if not colon or not glob or (kind != "*" and kind not in kinds):
         raise UsageError(
-            f"{text!r} is not a selector: it must be KIND:GLOB with KIND one of {', '.join(KINDS)} or *.",
+            f"{text!r} is not a selector: it must be KIND:GLOB with KIND one of {', '.join(kinds)} or *.",
             next="Write for example file:/etc/nginx/* or python-package:flask.",
         )
     return Selector(kind, glob)

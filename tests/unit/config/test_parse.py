@@ -204,12 +204,20 @@ def test_a_mistake_in_the_outline_is_named_with_its_place(text: str, message: st
         '[[guards]]\nrule = "staged-first"\n',
         '[audiences.client]\nto = ["mailto:ops@client.example"]\n',
         '[journal]\nurl = "postgresql://db/"\n',
-        in_environment('[[environments.prod.differs]]\nwhat = "config:/a#B"\nwhy = "each its own"\n'),
     ],
 )
 def test_what_a_later_release_reads_is_refused_by_name_and_not_ignored(text: str) -> None:
     """A guard that is ignored is a guard that people count on and do not have."""
     assert "is not supported by backout 0.1.0; it comes with a later release." in refusal(text)
+
+
+def test_what_is_meant_to_differ_is_named_by_kinds_of_facts_with_its_reason() -> None:
+    """There are more kinds of facts than of effects; a rule without a reason is one that nobody dares to remove."""
+    rule = '[[environments.prod.differs]]\nwhat = "port:tcp/*"\nwhy = "each its own"\n'
+    (environment,) = parse(in_environment(rule)).environments
+    assert [(str(found.what), found.why) for found in environment.differs] == [("port:tcp/*", "each its own")]
+    assert 'environments.prod.differs[1] needs the key "why"' in refusal(in_environment(rule.partition("why")[0]))
+    assert "must be KIND:GLOB" in refusal(in_environment(rule.replace("port:", "ports:")))
 
 
 def test_a_value_over_several_lines_does_not_shift_the_places_below() -> None:

@@ -1,0 +1,106 @@
+"""What is meant to differ: each host's own, the rules of `differs`, and what was accepted for a while. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from backout.model.agreement import Row
+from backout.model.digest import canonical
+from backout.model.effect import Effect
+from backout.model.parity import Difference
+from backout.model.selector import Selector
+
+
+class Rule(NamedTuple):
+    """Differences that are meant, and why."""
+
+    what: Selector
+    why: str
+
+
+_NAME = "each machine has its own name and identity"
+_MACHINE = "follows from the machine's memory and processors"
+_COUNTER = "a count that moves by itself"
+_OWN = (
+    (_NAME, "file", "/etc/hostname /etc/mailname /etc/machine-id /var/lib/dbus/machine-id /etc/adjtime"),
+    (_NAME, "file", "/etc/ssh/ssh_host_*_key* /etc/iscsi/initiatorname.iscsi"),
+    (_NAME, "sysctl", "kernel.hostname kernel.domainname kernel.random.*"),
+    (
+        _MACHINE,
+        "sysctl",
+        "fs.file-max fs.epoll.max_user_watches fs.inotify.max_user_* kernel.threads-max kernel.pid_max",
+    ),
+    (_MACHINE, "sysctl", "net.ipv4.tcp_mem net.ipv4.tcp_max_* net.ipv4.udp_mem net.netfilter.nf_conntrack_*"),
+    (_MACHINE, "sysctl", "user.max_* vm.min_free_kbytes vm.user_reserve_kbytes vm.admin_reserve_kbytes"),
+    (_COUNTER, "sysctl", "fs.*-nr fs.*-state fs.quota.* kernel.ns_last_pid kernel.pty.nr kernel.*_next_id"),
+)
+OWN = tuple(Rule(Selector(kind, glob), why) for why, kind, globs in _OWN for glob in globs.split())
+"""What is each host's own where both have it: nobody means it to be the same."""
+
+
+def covers(rule: Rule, difference: Difference, effect: Effect) -> bool:
+    """Tell whether a rule is about a difference.
+
+    One for keys covers their file, too, when all that can be different in it is what is masked, and it covers that.
+    """
+    if rule.what.matches(effect):
+        return True
+    hidden = [Effect("config", subject, "edited", None, None) for subject in difference.hidden]
+    return bool(hidden) and all(rule.what.matches(key) for key in hidden)
+
+
+class Sorted(NamedTuple):
+    """Rows sorted by why they differ: `left` is what nobody meant. `counts` are of the rules, in their order."""
+
+    left: list[Row]
+    own: dict[str, int]
+    counts: list[int]
+
+
+def sort(rows: Iterable[Row], rules: Sequence[Rule]) -> Sorted:
+    """Fold away what is each host's own and what a rule is about; every row is counted once, under the first."""
+    result = Sorted([], {}, [0] * len(rules))
+    for row in rows:
+        effect = row.effect
+        own = row.difference.here is not None and row.difference.there is not None
+        why = next((rule.why for rule in OWN if own and rule.what.matches(effect)), None)
+        which = next((at for at, rule in enumerate(rules) if covers(rule, row.difference, effect)), None)
+        if which is not None:
+            result.counts[which] += 1
+        elif why is not None:
+            result.own[why] = result.own.get(why, 0) + 1
+        else:
+            result.left.append(row)
+    return result
+
+
+class Accepted(NamedTuple):
+    """A baseline's row: a difference, with what was compared on both sides, and the hosts for which it was accepted."""
+
+    within: str | None
+    kind: str
+    subject: str
+    here: Any
+    there: Any
+    hosts: tuple[str, ...]
+
+
+def accepted(row: Row) -> Accepted:
+    """Give what a baseline keeps of a row."""
+    difference = row.difference
+    return Accepted(row.within, difference.kind, difference.subject, difference.here, difference.there, row.hosts)
+
+
+def split(rows: Iterable[Row], baseline: Iterable[Accepted]) -> tuple[list[Row], int]:
+    """Give what is new or changed since a baseline, and how many rows it folds."""
+    known: dict[bytes, set[str]] = {}
+    for held in baseline:
+        known.setdefault(_name(held), set()).update(held.hosts)
+    all_rows = list(rows)
+    left = [row for row in all_rows if not set(row.hosts) <= known.get(_name(accepted(row)), set())]
+    return left, len(all_rows) - len(left)
+
+
+def _name(held: Accepted) -> bytes:
+    return canonical(list(held[:-1]))
