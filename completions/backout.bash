@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/backout
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_backout_subparsers=(rehearse run edit back recover log show gc doctor init drill)
+_shtab_backout_subparsers=(rehearse run edit back recover log show look gc doctor init drill)
 
 _shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --accept --twice)
 _shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --why --accept --yes -y --after --change)
@@ -14,6 +14,7 @@ _shtab_backout_back_option_strings=(-h --help --json --quiet -q --no-color --con
 _shtab_backout_recover_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment)
 _shtab_backout_log_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --last)
 _shtab_backout_show_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --output)
+_shtab_backout_look_option_strings=(-h --help --json --quiet -q --no-color --config --kind --full)
 _shtab_backout_gc_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --older-than --standing --dry-run)
 _shtab_backout_doctor_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment)
 _shtab_backout_init_option_strings=(-h --help --json --quiet -q --no-color --config --force)
@@ -28,6 +29,7 @@ _shtab_backout_back___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_recover___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_log___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_show___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_look___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_gc___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_init___config_COMPGEN=_shtab_compgen_files
@@ -37,7 +39,8 @@ _shtab_backout___config_COMPGEN=_shtab_compgen_files
 
 _shtab_backout_rehearse___network_choices=(none packages host)
 _shtab_backout_run___network_choices=(none packages host)
-_shtab_backout_pos_0_choices=(rehearse run edit back recover log show gc doctor init drill)
+_shtab_backout_look___kind_choices=(os kernel timezone locale debian-package python python-package service variable timer cron port certificate user group sysctl mount config file)
+_shtab_backout_pos_0_choices=(rehearse run edit back recover log show look gc doctor init drill)
 
 _shtab_backout_rehearse__h_nargs=0
 _shtab_backout_rehearse___help_nargs=0
@@ -100,6 +103,13 @@ _shtab_backout_show___quiet_nargs=0
 _shtab_backout_show__q_nargs=0
 _shtab_backout_show___no_color_nargs=0
 _shtab_backout_show___output_nargs=0
+_shtab_backout_look__h_nargs=0
+_shtab_backout_look___help_nargs=0
+_shtab_backout_look___json_nargs=0
+_shtab_backout_look___quiet_nargs=0
+_shtab_backout_look__q_nargs=0
+_shtab_backout_look___no_color_nargs=0
+_shtab_backout_look___full_nargs=0
 _shtab_backout_gc__h_nargs=0
 _shtab_backout_gc___help_nargs=0
 _shtab_backout_gc___json_nargs=0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from backout import __version__
 from backout.errors import UsageError
+from backout.model.fact import KINDS
 from backout.render.screen import Screen
 
 _WITH_CHECKS = ("rehearse", "run", "edit", "back")
@@ -66,7 +68,7 @@ def build() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
-    for add in (_rehearse, _run, _edit, _back, _recover, _log, _show, _gc, _doctor, _init, _drill):
+    for add in (_rehearse, _run, _edit, _back, _recover, _log, _show, _look, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -96,21 +98,21 @@ def _global_options(*, default: bool = False) -> _Parser:
     return options
 
 
-def _verb(verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str) -> _Parser:
+def _verb(
+    verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
+) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill")
-    verb.set_defaults(call=_lazily(name), on_host=on_host)
+    on_host = name not in ("init", "drill", "look")
+    verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
         verb.add_argument("-e", "--environment", metavar="ENV", help=f"the environment (default: {default})")
     return verb
 
 
-def _lazily(name: str) -> Callable[[argparse.Namespace], int]:
+def _lazily(name: str, module: str = "commands") -> Callable[[argparse.Namespace], int]:
     def call(options: argparse.Namespace) -> int:
-        from backout.cli import commands
-
-        return int(getattr(commands, name)(options))
+        return int(getattr(importlib.import_module(f"backout.cli.{module}"), name)(options))
 
     return call
 
@@ -253,6 +255,15 @@ def _show(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "show", "one change: who, why, what it did")
     verb.add_argument("change", metavar="ID", help="the change")
     verb.add_argument("--output", action="store_true", help="show what the command wrote, too")
+
+
+def _look(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "look", "what holds on every host of an environment, kept as facts", "look")
+    verb.add_argument("environment", metavar="ENV", help="the environment")
+    verb.add_argument(
+        "--kind", metavar="KIND", action="append", choices=KINDS, default=[], help="list the facts of this kind"
+    )
+    verb.add_argument("--full", action="store_true", help="list all facts")
 
 
 def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

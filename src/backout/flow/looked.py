@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from backout.errors import FailedError
 from backout.model.fact import Fact, Pair
-from backout.model.parts import cut, differing, read
+from backout.model.parts import Cutting, differing, read
 from backout.store.journal import Event, Journal
 
 LOOK = "look"
 """The type of an event that tells of a look."""
+_PARTS_A_WRITE = 64
 
 
 class Look(NamedTuple):
@@ -25,15 +26,49 @@ class Look(NamedTuple):
     parts: tuple[str, ...]
 
 
+class Keeping:
+    """Keeps facts that come in their order. Holds some parts at a time: each write to the disk is waited for."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Keep them in this journal."""
+        self._journal, self._cutting = journal, Cutting()
+        self._names: list[str] = []
+        self._parts: list[bytes] = []
+
+    def take(self, facts: Iterable[Fact]) -> None:
+        """Keep some more."""
+        self._parts += filter(None, map(self._cutting.add, facts))
+        if len(self._parts) >= _PARTS_A_WRITE:
+            self._write()
+
+    def end(self) -> str:
+        """Give the name of the list of all parts."""
+        self._parts += filter(None, [self._cutting.rest()])
+        self._write()
+        return self._journal.keep([json.dumps(self._names).encode()])[0]
+
+    def _write(self) -> None:
+        self._names += self._journal.keep(self._parts)
+        self._parts = []
+
+
 def keep_facts(journal: Journal, facts: Iterable[Fact]) -> str:
-    """Keep facts, given in their order; gives the name of the list of their parts. Holds a part at a time."""
-    names = [journal.keep([part])[0] for part in cut(facts)]
-    return journal.keep([json.dumps(names).encode()])[0]
+    """Keep facts, given in their order; gives the name of the list of their parts. Holds some parts at a time."""
+    keeping = Keeping(journal)
+    for fact in facts:
+        keeping.take([fact])
+    return keeping.end()
 
 
 def looks(journal: Journal) -> Iterator[Look]:
     """Walk all stored looks, oldest first."""
-    return (look_of(journal, event) for event in journal.events() if event.type == LOOK)
+    return (look_of(journal, event) for event in journal.events(type=LOOK))
+
+
+def newest(journal: Journal, host: str, environment: str | None) -> Look | None:
+    """Give the newest look at a host of an environment; None when there is none yet."""
+    found = [e for e in journal.events(type=LOOK) if (e.body["host"], e.body.get("environment")) == (host, environment)]
+    return look_of(journal, found[-1]) if found else None
 
 
 def look_of(journal: Journal, event: Event) -> Look:

@@ -16,16 +16,28 @@ Content = Callable[[str], bytes]
 """Gives the part of a name."""
 
 
+class Cutting:
+    """Cuts facts that come one after another, in their order, into parts: JSON lists of rows, one a line."""
+
+    def __init__(self) -> None:
+        self._rows: list[bytes] = []
+
+    def add(self, fact: Fact) -> bytes | None:
+        """Take one fact; gives the part that ends with it, where one does."""
+        self._rows.append(canonical(list(fact)))
+        return self.rest() if len(self._rows) == _LONGEST or _ends(fact.subject) else None
+
+    def rest(self) -> bytes | None:
+        """Give what is left as the last part; None when nothing is."""
+        rows, self._rows = self._rows, []
+        return b"\n".join(rows) or None
+
+
 def cut(facts: Iterable[Fact]) -> Iterator[bytes]:
-    """Cut facts, in their order, into parts: JSON lists of rows, one a line."""
-    rows: list[bytes] = []
-    for fact in facts:
-        rows.append(canonical(list(fact)))
-        if len(rows) == _LONGEST or _ends(fact.subject):
-            yield b"\n".join(rows)
-            rows = []
-    if rows:
-        yield b"\n".join(rows)
+    """Cut facts, in their order, into parts."""
+    cutting = Cutting()
+    yield from filter(None, map(cutting.add, facts))
+    yield from filter(None, [cutting.rest()])
 
 
 def _ends(subject: str) -> bool:

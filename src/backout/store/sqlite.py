@@ -50,9 +50,11 @@ class SqliteJournal:
             # Looked up once more, under the lock: another process may have learned the same meanwhile.
             return sum(self._learn(entry) for entry in fresh if not self._knows(entry))
 
-    def events(self, after: int = 0) -> Iterator[Event]:
-        """Walk the events whose seq is greater, oldest first."""
-        rows = self._rows("SELECT * FROM event WHERE seq > ? ORDER BY seq", (after,))
+    def events(self, after: int = 0, type: str | None = None) -> Iterator[Event]:
+        """Walk the events whose seq is greater, of one type or of all, oldest first."""
+        rows = self._rows(
+            "SELECT * FROM event WHERE seq > ? AND (? IS NULL OR type = ?) ORDER BY seq", (after, type, type)
+        )
         return (self._event(row) for row in rows)
 
     def entries(self, change: str | None = None) -> list[dict[str, Any]]:

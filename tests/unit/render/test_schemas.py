@@ -36,7 +36,19 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
     """A document without one is a promise that nobody can hold us to."""
     assert names() == [
         f"backout.{word}/1"
-        for word in ("back", "changes", "doctor", "drill", "effects", "error", "gc", "init", "recovered")
+        for word in (
+            "back",
+            "changes",
+            "doctor",
+            "drill",
+            "effects",
+            "error",
+            "facts",
+            "gc",
+            "init",
+            "looks",
+            "recovered",
+        )
     ]
 
 

@@ -26,10 +26,11 @@ YOUNG_NS = 2_000_000_000
 _END_BYTES = 65
 """A SHA-256 in hex of all before it, and a line feed."""
 _BUFFER_BYTES = 1 << 20
+_decode = json.JSONDecoder().decode
 
 
 class _Row(NamedTuple):
-    key: list[str]
+    path: str
     stamp: str
     value: Any
     line: bytes
@@ -71,12 +72,15 @@ class Known:
 
     def recall(self, path: str, status: os.stat_result) -> Any:
         """Give what was kept of a path, if it is as it was; None when it has to be looked at."""
-        key = path.split("/")
-        while self._row is not None and self._row.key < key:
-            self._row = next(self._rows, None)
         row = self._row
-        if row is None or row.key != key or row.stamp != stamp_of(status):
+        if row is not None and row.path != path:
+            key = path.split("/")
+            while row is not None and row.path.split("/") < key:
+                row = next(self._rows, None)
+            self._row = row
+        if row is None or row.path != path or row.stamp != stamp_of(status):
             return None
+        self._row = next(self._rows, None)
         self._put(row.line)
         return row.value
 
@@ -149,8 +153,8 @@ def _rows(path: bytes) -> Iterator[_Row]:
             for line in file:
                 if not line.startswith(b"["):
                     return
-                name, stamp, value = json.loads(line)
-                yield _Row(name.split("/"), stamp, value, line)
+                name, stamp, value = _decode(line.decode())
+                yield _Row(name, stamp, value, line)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE, errno.EACCES, errno.EIO):
             raise

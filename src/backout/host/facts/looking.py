@@ -11,7 +11,7 @@ from backout.host.mounts import is_within
 
 _CHUNK_BYTES = 1 << 18
 """Asked for more at a time, /proc/sys says that there is no memory for it."""
-_LONG = 200
+_LONG = 60
 
 
 class Looking:

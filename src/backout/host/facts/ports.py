@@ -35,7 +35,8 @@ def listening(looking: Looking) -> Iterator[Fact]:
     holders = _holders(set(found.values()))
     nameless = sum(inode not in holders for inode in found.values())
     if nameless:
-        looking.limit(f"Of {nameless} ports the program cannot be told{'' if os.geteuid() == 0 else ' without root'}.")
+        without = "" if os.geteuid() == 0 else " without root"
+        looking.limit(f"Which program listens cannot be told{without}: {nameless} of {len(found)} ports.")
     for subject, inode in sorted(found.items(), key=lambda row: row[0].split("/")):
         yield Fact("port", subject, holders.get(inode, UNKNOWN))
 

@@ -1,0 +1,151 @@
+"""`backout look`: what holds on every host of an environment, now; kept in the journal, each fact once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from backout.errors import BackoutError, FailedError
+from backout.flow.fleet import Fleet, Greeting, exit_code
+from backout.flow.looked import LOOK, Keeping, Look, compared, facts, look_of, newest
+from backout.flow.session import Session
+from backout.model import shape
+from backout.model.effect import operation
+from backout.model.fact import Fact
+from backout.store.journal import Journal
+
+LIMIT_S = 900.0
+"""How long a host may take for a look: hashing a large tree for the first time is what takes so long."""
+SOON_DAYS = 30
+_DAY_S = 86400
+_TOLD = ("os", "kernel", "certificate")
+_REPLY = shape.fields(
+    {
+        **dict.fromkeys(("at", "took_s"), shape.number),
+        "counts": shape.mapping(shape.whole),
+        "files": shape.fields(
+            {**dict.fromkeys(("seen", "hashed", "known"), shape.whole), "how": shape.text}, closed=True
+        ),
+        "limits": shape.many(shape.text),
+        "ledger_seq": shape.whole,
+        "newest_change": shape.maybe(shape.text),
+    },
+    closed=True,
+)
+
+
+class News(NamedTuple):
+    """What is new since the look before: when that was (seconds since the epoch), and counts by kind and operation."""
+
+    since: float
+    counts: dict[str, dict[str, int]]
+
+
+class Seen(NamedTuple):
+    """A look that was just made: the few facts that a person is told in words, and what is new; None at first."""
+
+    look: Look
+    told: tuple[Fact, ...]
+    news: News | None
+
+
+def look(fleet: Fleet, limit_s: float = LIMIT_S) -> dict[str, Seen | BackoutError]:
+    """Look at all hosts at once, in the order of the environment; of those that were not reached the reason."""
+    hosts = {id(fleet.session(host)): host for host in fleet.reached}
+
+    def at(session: Session) -> Seen:
+        host = hosts[id(session)]
+        return look_at(session, host, fleet.greetings[host])
+
+    results = {**fleet.failed, **fleet.each(at, limit_s=limit_s)}
+    return {host: results[host] for host in fleet.hosts if host in results}
+
+
+def look_at(session: Session, host: str, greeting: Greeting) -> Seen:
+    """Look at one host, and keep what it tells while it tells it: it may be more than fits into memory."""
+    journal = session.journal
+    if journal is None:
+        raise FailedError("There is no journal to keep a look in.")
+    environment = None if session.environment is None else session.environment.name
+    watch, services = ((), ()) if session.environment is None else session.environment[4:6]
+    keeping, told = Keeping(journal), list[Fact]()
+
+    def take(some: Iterable[Fact]) -> None:
+        keeping.take(some)
+        told.extend(fact for fact in some if fact.kind in _TOLD)
+
+    reply = session.link.look(take, watch=list(watch), services=list(services))
+    if not _REPLY(reply):
+        raise FailedError("The host half said of its look what this one does not understand.")
+    at = reply.pop("at") - greeting.skew_s
+    where = {"host": host, "environment": environment, "identity": greeting.identity, "skew_s": greeting.skew_s}
+    before = newest(journal, host, environment)
+    event = journal.append(at=at, actor=host, type=LOOK, body={**where, **reply, "parts": keeping.end()})
+    seen = look_of(journal, event)
+    return Seen(seen, tuple(told), None if before is None else _news(journal, before, seen))
+
+
+def _news(journal: Journal, before: Look, now: Look) -> News:
+    """Count what is not as it was; parts that both looks have are not even read."""
+    counts: dict[str, Counter[str]] = {}
+    for pair in compared(journal, before, now):
+        fact = pair.here or pair.there
+        if fact is not None:
+            counts.setdefault(fact.kind, Counter())[operation(pair.here, pair.there)] += 1
+    return News(before.at, {kind: dict(of_kind) for kind, of_kind in counts.items()})
+
+
+def document(journal: Journal, look: Look, kinds: Collection[str]) -> dict[str, Any]:
+    """Give a `backout.facts/1` document, of some kinds alone where these are named; its `facts` are walked once."""
+    body = look.body
+    counts = {kind: count for kind, count in body["counts"].items() if not kinds or kind in kinds}
+    return {
+        "schema": "backout.facts/1",
+        "environment": look.environment,
+        "host": look.host,
+        "at": _time(look.at),
+        **{name: body[name] for name in ("took_s", "skew_s")},
+        "counts": counts,
+        **{name: body[name] for name in ("files", "limits")},
+        "facts": rows(journal, look, kinds),
+    }
+
+
+def rows(journal: Journal, look: Look, kinds: Collection[str]) -> Iterator[Fact]:
+    """Walk a look's facts, of some kinds alone where these are named."""
+    return (fact for fact in facts(journal, look) if not kinds or fact.kind in kinds)
+
+
+def summary(seen: Seen) -> dict[str, Any]:
+    """Put together what a person is told of a look in a few lines; times are RFC 3339."""
+    body, named = seen.look.body, {f"{fact.kind}.{fact.subject}": fact.value for fact in seen.told}
+    return {
+        "host": seen.look.host,
+        "at": _time(seen.look.at),
+        "system": named.get("os.PRETTY_NAME") or named.get("os.ID") or "",
+        "kernel": named.get("kernel.release") or "",
+        **{name: body[name] for name in ("took_s", "skew_s", "counts", "files", "limits")},
+        "expiring": _expiring(seen),
+        "news": None if seen.news is None else {"since": _time(seen.news.since), "counts": seen.news.counts},
+    }
+
+
+def _expiring(seen: Seen) -> list[dict[str, Any]]:
+    """Give the certificates that end within 30 days, or have ended, with the days that are left; soonest first."""
+    found = []
+    for fact in seen.told:
+        if fact.kind == "certificate":
+            end = datetime.fromisoformat(fact.value["not_after"]).timestamp()
+            found.append({"path": fact.subject, **fact.value, "days": (end - seen.look.at) / _DAY_S})
+    return sorted((one for one in found if one["days"] < SOON_DAYS), key=lambda one: one["days"])
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def code_of(results: Iterable[Seen | BackoutError]) -> int:
+    """Give the exit code of a look at several hosts."""
+    return exit_code(result.exit_code if isinstance(result, BackoutError) else 0 for result in results)
