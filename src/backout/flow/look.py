@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ LIMIT_S = 900.0
 """How long a host may take for a look: hashing a large tree for the first time is what takes so long."""
 SOON_DAYS = 30
 _DAY_S = 86400
+_CERTIFICATE = shape.fields({"subject": shape.text, "not_after": shape.like(r"\d{4}-[\d:T-]*Z")}, closed=True)
 _TOLD = ("os", "kernel", "certificate")
 _REPLY = shape.fields(
     {
@@ -120,7 +122,7 @@ def rows(journal: Journal, look: Look, kinds: Collection[str]) -> Iterator[Fact]
 
 def summary(seen: Seen) -> dict[str, Any]:
     """Put together what a person is told of a look in a few lines; times are RFC 3339."""
-    body, named = seen.look.body, {f"{fact.kind}.{fact.subject}": fact.value for fact in seen.told}
+    body, named = seen.look.body, {f"{fact.kind}.{fact.subject}": str(fact.value) for fact in seen.told}
     return {
         "host": seen.look.host,
         "at": _time(seen.look.at),
@@ -136,9 +138,10 @@ def _expiring(seen: Seen) -> list[dict[str, Any]]:
     """Give the certificates that end within 30 days, or have ended, with the days that are left; soonest first."""
     found = []
     for fact in seen.told:
-        if fact.kind == "certificate":
-            end = datetime.fromisoformat(fact.value["not_after"]).timestamp()
-            found.append({"path": fact.subject, **fact.value, "days": (end - seen.look.at) / _DAY_S})
+        if fact.kind == "certificate" and _CERTIFICATE(fact.value):
+            with suppress(ValueError):  # a date that no calendar has: the fact tells it as it stands
+                days = (datetime.fromisoformat(fact.value["not_after"]).timestamp() - seen.look.at) / _DAY_S
+                found.append({"path": fact.subject, **fact.value, "days": days})
     return sorted((one for one in found if one["days"] < SOON_DAYS), key=lambda one: one["days"])
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _LISTEN, _UNCONNECTED = "0A", "07"
 UNKNOWN = "?"
 
 
-class Socket(NamedTuple):
+class Listening(NamedTuple):
     """A socket that takes what comes: `tcp/0.0.0.0:22`, and its inode."""
 
     subject: str
@@ -29,9 +29,9 @@ def listening(looking: Looking) -> Iterator[Fact]:
     found: dict[str, str] = {}
     lent = _lent(looking)
     for name in ("tcp", "tcp6", "udp", "udp6"):
-        for socket in sockets(name, (looking.read(f"/proc/self/net/{name}") or b"").decode()):
-            if not (name.startswith("udp") and socket.port in lent):
-                found.setdefault(socket.subject, socket.inode)
+        for one in sockets(name, (looking.read(f"/proc/self/net/{name}") or b"").decode()):
+            if not (name.startswith("udp") and one.port in lent):
+                found.setdefault(one.subject, one.inode)
     holders = _holders(set(found.values()))
     nameless = sum(inode not in holders for inode in found.values())
     if nameless:
@@ -41,22 +41,23 @@ def listening(looking: Looking) -> Iterator[Fact]:
         yield Fact("port", subject, holders.get(inode, UNKNOWN))
 
 
-def sockets(name: str, table: str) -> Iterator[Socket]:
+def sockets(name: str, table: str) -> Iterator[Listening]:
     """Read one table, such as tcp6: those that listen; of UDP those that are not connected to somebody."""
     wanted = _LISTEN if name.startswith("tcp") else _UNCONNECTED
     for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == wanted:  # noqa: PLR2004 - the inode is the tenth
             address, _, port = fields[1].partition(":")
-            yield Socket(f"{name[:3]}/{_address(address)}:{int(port, 16)}", int(port, 16), fields[9])
+            yield Listening(f"{name[:3]}/{_address(address)}:{int(port, 16)}", int(port, 16), fields[9])
 
 
 def _address(text: str) -> str:
     """Read an address as the kernel prints it: words of 32 bits in the machine's own order."""
     words = [bytes.fromhex(text[at : at + 8]) for at in range(0, len(text), 8)]
     raw = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
-    address = ipaddress.ip_address(raw)
-    return f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6
+    if len(words) == 1:
+        return socket.inet_ntop(socket.AF_INET, raw)
+    return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]"
 
 
 def _lent(looking: Looking) -> range:
