@@ -17,7 +17,15 @@ from typing import Any
 
 from backout import errors
 from backout.cli.parser import build
-from backout.config.parse import CHECK_KEYS, COMMAND_KEYS, DIFFERS_KEYS, ENVIRONMENT_KEYS, REHEARSAL_KEYS, TOP_KEYS
+from backout.config.parse import (
+    CHECK_KEYS,
+    COMMAND_KEYS,
+    DIFFERS_KEYS,
+    ENVIRONMENT_KEYS,
+    GUARD_KEYS,
+    REHEARSAL_KEYS,
+    TOP_KEYS,
+)
 from backout.config.template import Found, render_template
 from backout.flow.run import BACKED_OUT, DONE
 from backout.lens.noise import rules
@@ -42,7 +50,7 @@ KEY_WORDS = {
     "commands": "tables: one for each named command, for `backout run NAME` and `backout rehearse NAME`",
     "hosts": 'list of texts, needed: `"local"` is this machine, and the only host that this release works on',
     "become": '`"sudo"`: how to become root on the host. Read and checked; without effect on this machine',
-    "same_as": "the environment that this one should be like. Read and checked; nothing uses it yet",
+    "same_as": "the environment that this one should be like: effects are compared with what was done there",
     "watch": "list of absolute paths that parity and drift look at. Read and checked; nothing uses it yet",
     "services": "list of the environment's services. Read and checked; nothing uses it yet",
     "network": '`"none"`, `"packages"` or `"host"`: what a rehearsal may reach. Default: `"packages"`',
@@ -51,6 +59,8 @@ KEY_WORDS = {
     "differs": "array of tables: what `compare` is to fold away, each with its reason",
     "what": "selector over kinds of facts, needed, such as `config:/srv/shop/.env#DATABASE_URL`",
     "why": "text, needed: why that is meant to differ",
+    "guards": "array of tables: rules that may refuse a change",
+    "rule": '`"staged-first"`, needed: each effect must be in place, and healthy, on the `same_as` of the environment',
     "name": "text, needed, unique in its environment",
     "run": "text: a line for `sh -c`. A check is healthy when it exits 0",
     "http": "address: the check is healthy when the answer is below 400",
@@ -150,6 +160,7 @@ def keys() -> str:
         "in [[environments.NAME.differs]]": DIFFERS_KEYS,
         "in the rehearsal table of a check": REHEARSAL_KEYS,
         "in [commands.NAME]": COMMAND_KEYS,
+        "in [[guards]]": GUARD_KEYS,
     }
     parts = []
     for where, known in tables.items():

@@ -14,17 +14,19 @@ from backout.config.table import Source, Table, found
 from backout.config.values import NETWORKS, Command, Config, Environment
 from backout.errors import ConfigError
 from backout.model.check import Check
+from backout.model.guard import RULES, Guard
 from backout.model.meant import Rule
 from backout.model.shape import DEEPEST, is_deeper
 
-TOP_KEYS = ("environments", "commands")
+TOP_KEYS = ("environments", "commands", "guards")
 ENVIRONMENT_KEYS = ("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks", "differs")
 DIFFERS_KEYS = ("what", "why")
 CHECK_KEYS = ("name", "run", "http", "rehearsal", "within")
 REHEARSAL_KEYS = ("start", "http")
 COMMAND_KEYS = ("run", "ok_exit", "expect", "network", "timeout")
+GUARD_KEYS = ("rule", "why")
 
-TOP_KEYS_LATER = ("guards", "audiences", "journal")
+TOP_KEYS_LATER = ("audiences", "journal")
 
 _SYNTAX_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _DEFAULT_WITHIN_S = Check._field_defaults["within_s"]
@@ -44,8 +46,9 @@ def parse(text: str, file: str = "backout.toml") -> Config:
     top = Table(source, values, (), TOP_KEYS, TOP_KEYS_LATER)
     environments = tuple(_environment(source, *named) for named in top.tables("environments"))
     commands = tuple(_command(source, *named) for named in top.tables("commands"))
+    guards = tuple(_guard(source, *row) for row in top.rows("guards"))
     _require_known_twins(source, environments)
-    return Config(file, environments, commands)
+    return Config(file, environments, commands, guards)
 
 
 def _syntax_error(message: str, text: str, file: str) -> ConfigError:
@@ -130,6 +133,11 @@ def _command(source: Source, name: str, values: object, path: Path) -> Command:
         network=table.take("network", convert.one_of(*NETWORKS), None),
         timeout_s=table.take("timeout", convert.duration_s, None),
     )
+
+
+def _guard(source: Source, values: object, path: Path) -> Guard:
+    table = Table(source, values, path, GUARD_KEYS)
+    return Guard(table.need("rule", convert.one_of(*RULES)), table.need("why", convert.text))
 
 
 def _require_known_twins(source: Source, environments: tuple[Environment, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from backout.config.nearest import did_you_mean
 from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
+from backout.model.guard import Guard
 from backout.model.meant import Rule
 from backout.model.selector import Selector
 
@@ -53,6 +54,7 @@ class Config(NamedTuple):
     path: str | None = None
     environments: tuple[Environment, ...] = ()
     commands: tuple[Command, ...] = ()
+    guards: tuple[Guard, ...] = ()
 
     def environment(self, name: str) -> Environment:
         """Give the environment of that name; another name is a UsageError that says which there are."""

@@ -37,8 +37,8 @@ class Context(NamedTuple):
     """What a judgement looks at besides the effects.
 
     `failed` is the command's exit code where it is not among the accepted ones, `advice` what helps then; `obstacles`
-    say what cannot be applied on this host; `expecting` tells whether any `--expect` was given; `accept` is the digest
-    that the user accepts.
+    say what cannot be applied on this host; `refusals` is what guards say against it;
+    `expecting` tells whether any `--expect` was given; `accept` is the digest that the user accepts.
     """
 
     digest: str
@@ -49,6 +49,7 @@ class Context(NamedTuple):
     yes: bool = False
     checks: Sequence[CheckResult] = ()
     obstacles: Sequence[str] = ()
+    refusals: Sequence[Reason] = ()
 
 
 def judge(effects: Iterable[Effect], context: Context) -> Verdict:
@@ -91,6 +92,7 @@ def _refusals(surprises: Sequence[Effect], context: Context) -> list[Reason]:
         for name in turned_red(list(context.checks))
     )
     reasons.extend(Reason(text, next=_AROUND) for text in context.obstacles)
+    reasons.extend(context.refusals)
     if context.accept is not None and context.accept != context.digest:
         reasons.append(
             Reason(

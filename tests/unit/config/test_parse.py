@@ -7,6 +7,8 @@ import pytest
 from backout.config import Command, Environment, parse
 from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
+from backout.model.guard import Guard
+from backout.model.meant import Rule
 from backout.model.selector import Selector
 
 DESIGN = """\
@@ -198,10 +200,35 @@ def test_a_mistake_in_the_outline_is_named_with_its_place(text: str, message: st
     assert message in refusal(text)
 
 
+def test_what_is_meant_to_differ_and_the_guards_are_read_with_their_reasons() -> None:
+    """An exception or a rule without its reason is one that nobody dares to remove."""
+    config = parse(
+        '[[guards]]\nrule = "staged-first"\nwhy = "2026-11-23: staging was not the same"\n'
+        + in_environment('[[environments.prod.differs]]\nwhat = "config:/a#B"\nwhy = "each its own"\n')
+    )
+    assert config.guards == (Guard("staged-first", "2026-11-23: staging was not the same"),)
+    assert config.environment("prod").differs == (Rule(Selector("config", "/a#B"), "each its own"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[guards]]\nrule = "staged"\nwhy = "x"\n', 'backout.toml:2: guards[1].rule must be "staged-first", not'),
+        ('[[guards]]\nrule = "staged-first"\n', 'backout.toml:1: guards[1] needs the key "why"'),
+        ('[guards]\nrule = "staged-first"\n', "must be written [[guards]]"),
+        ('[[guards]]\nrule = "staged-first"\nwhy = "x"\nforbid = []\n', "guards[1].forbid is not a known key"),
+        (in_environment('[[environments.prod.differs]]\nwhat = "/a"\nwhy = "x"\n'), "differs[1].what must be KIND:"),
+        (in_environment('[[environments.prod.differs]]\nwhat = "file:/a"\n'), 'differs[1] needs the key "why"'),
+    ],
+)
+def test_a_mistake_in_a_guard_or_an_exception_is_named_with_its_place(text: str, message: str) -> None:
+    """A guard that is not read is one that people count on and do not have."""
+    assert message in refusal(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        '[[guards]]\nrule = "staged-first"\n',
         '[audiences.client]\nto = ["mailto:ops@client.example"]\n',
         '[journal]\nurl = "postgresql://db/"\n',
     ],
