@@ -172,9 +172,13 @@ def spread(stage: bytes) -> None:
 
 
 def hold(folder: bytes) -> None:
-    """Show, for the life of this process, that a change's folder is in use: gc leaves it alone."""
+    """Show, for the life of this process, that a change's folder is in use: gc leaves it alone.
+
+    Who has claimed the change's id holds it already.
+    """
     descriptor = open_path(folder)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _ways(point: bytes, folder: bytes) -> list[bytes]:

@@ -71,12 +71,17 @@ def _orphans(ledger: Ledger, changes: list[Change], *, dry_run: bool) -> list[st
     for name in _names(state + b"/stage"):
         primary = state + b"/stage/" + name
         if name not in known and not is_held(primary):
-            found += [state + b"/shims-" + name, *_elsewhere(name), primary]
+            found += leftovers(state, name)
     found += [state + b"/changes/" + name for name in _names(state + b"/changes") if name not in known]
     found = [folder for folder in found if os.path.isdir(folder)]
     if not dry_run:
         drop_stages(found)
     return [os.fsdecode(folder) for folder in found]
+
+
+def leftovers(state: bytes, name: bytes) -> list[bytes]:
+    """Name where a killed rehearsal of that name can have left something; what tells that it is ours comes last."""
+    return [state + b"/shims-" + name, *_elsewhere(name), state + b"/stage/" + name]
 
 
 def _names(folder: bytes) -> list[bytes]:

@@ -24,10 +24,12 @@ from backout.errors import (
     FailedError,
     InterruptedError,
     NeedsPersonError,
+    RefusedError,
     UsageError,
 )
 from backout.host import libc
 from backout.host.archive import Archive
+from backout.host.claim import claim, require_new, unclaim
 from backout.host.execute import Conflict
 from backout.host.gc import collect
 from backout.host.ledger import Ledger, make_state
@@ -41,7 +43,7 @@ from backout.host.takeback import Wish, redo_order, take_back
 from backout.host.transact import Order, Transactions, stop_at_conflicts
 from backout.host.trouble import UNTOUCHED, told
 from backout.model.check import AFTER, BEFORE, Check, CheckResult, check_from, turned_red
-from backout.model.ledger import REFUSED, Change, fold, unfinished
+from backout.model.ledger import APPLIED, REFUSED, Change, fold, unfinished
 from backout.model.step import Service
 
 SENTINEL = "backout.wire/1"
@@ -106,7 +108,12 @@ class Host:
         asked = {"cwd": os.getcwd(), "environ": dict(os.environ), **asked}
         checks = tuple(check_from(check) for check in asked.pop("checks", ()))
         request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
-        rehearsed = rehearse(request, self.state, self._output, self._progress)
+        claim(self._ledger, request.change)
+        try:
+            rehearsed = rehearse(request, self.state, self._output, self._progress)
+        except BaseException:
+            unclaim(self._ledger, request.change)
+            raise
         self._rehearsed[request.change] = rehearsed
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
         self._tell("effects", (effect.document() for effect in rehearsed.effects))
@@ -141,6 +148,7 @@ class Host:
     def _record_refused(
         self, change: str, rehearsed: Rehearsed, body: dict[str, Any], document: dict[str, Any]
     ) -> None:
+        require_new(self._ledger, change)
         Archive(self.state, change).keep_output(rehearsed.output)
         plan_hash = Archive(self.state, change).keep(rehearsed.plan, rehearsed.scanned.raw.values(), document)
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
@@ -157,17 +165,18 @@ class Host:
         return left
 
     def _apply(self, order: Order, output: bytes, body: dict[str, Any], document: dict[str, Any]) -> int:
+        require_new(self._ledger, order.change)
         with told("The change could not be applied", UNTOUCHED):  # before the apply: what fails after it is half-way
             Archive(self.state, order.change).keep_output(output)
         return self._transactions.apply(order, body, document)
 
     def keep(self, change: str, body: dict[str, Any]) -> None:
         """Say that an applied change stays."""
-        self._locked(lambda: self._transactions.keep(change, body))
+        self._locked(lambda: self._transactions.keep(self._undecided(change).id, body))
 
     def back_out(self, change: str) -> None:
         """Take back a change that was applied and is not kept."""
-        self._locked(lambda: self._transactions.back_out(self._change(change)))
+        self._locked(lambda: self._transactions.back_out(self._undecided(change)))
 
     def take_back(self, change: str, new: str, body: dict[str, Any], edits: str = "stop") -> dict[str, Any]:
         """Take back a change that stands, as a change of its own; `edits` is stop, keep or discard."""
@@ -319,6 +328,13 @@ class Host:
             if known.id == change:
                 return known
         raise UsageError(f"There is no change {change} on this host.", next="backout log lists them.")
+
+    def _undecided(self, change: str) -> Change:
+        """Find a change that is applied and not decided about yet: nobody decides twice."""
+        known = self._change(change)
+        if known.state != APPLIED:
+            raise RefusedError(f"Change {change} is {known.state} already.", next=f"backout show {change}")
+        return known
 
     def _locked(self, act: Callable[[], Any], *, until_settled: bool = False) -> Any:
         """Hold the host's lock; Ctrl-C waits until the host is all-old or all-new.

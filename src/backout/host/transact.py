@@ -15,6 +15,7 @@ from backout.errors import BackoutError, ConflictError, FailedError, NeedsPerson
 from backout.host import libc
 from backout.host.archive import Archive
 from backout.host.busy import busy
+from backout.host.claim import require_new
 from backout.host.execute import Conflict, Executor, Manifest, set_times
 from backout.host.files import lock_holder
 from backout.host.inplace import alone, append_suffix, copy_durably
@@ -66,6 +67,7 @@ class Transactions:
         Service steps follow after the files; one that fails is a FailedError that leaves the change applied. Gives how
         many steps were left out, because the host had made anew itself what can be made again.
         """
+        require_new(self._ledger, order.change)
         steps = len(order.plan.steps)
         executor = Executor(order.barrier_ns, manifest(order.raw), is_noise)
         held = _hold(order.locks)

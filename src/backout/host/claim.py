@@ -1,0 +1,84 @@
+"""A change's id is taken once on a host: by one rehearsal at a time, and never again once the ledger has it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from backout.errors import RefusedError
+from backout.host.archive import drop_stages
+from backout.host.files import make_private
+from backout.host.folders import spread
+from backout.host.gc import leftovers
+from backout.host.ledger import Ledger
+from backout.host.stage import change_folder
+from backout.host.tree import open_path
+
+
+def claim(ledger: Ledger, change: str) -> None:
+    """Take an id for a rehearsal, for the life of this process; a RefusedError when it is not to be had.
+
+    Its folder in the stage is held from here on. What a killed rehearsal of that id left is removed before.
+    """
+    while not _claimed(ledger, change):
+        pass  # what lay there had to go first
+
+
+def _claimed(ledger: Ledger, change: str) -> bool:
+    require_new(ledger, change)
+    folder = _folder(ledger, change)
+    fresh = not os.path.isdir(folder)
+    make_private(os.path.dirname(folder))
+    spread(os.path.dirname(folder))
+    make_private(folder)
+    descriptor = _held(folder, change)
+    if descriptor is None:  # another let it go at this very moment
+        return False
+    try:
+        require_new(ledger, change)  # who held it before may have applied it
+        if not fresh:
+            drop_stages(leftovers(ledger.state, os.fsencode(change)))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if not fresh:
+        os.close(descriptor)
+    return fresh
+
+
+def unclaim(ledger: Ledger, change: str) -> None:
+    """Remove the folder of a claimed id whose rehearsal did not begin."""
+    if os.path.isdir(_folder(ledger, change)):
+        drop_stages([_folder(ledger, change)])
+
+
+def _folder(ledger: Ledger, change: str) -> bytes:
+    return change_folder(b"/", ledger.state, holds_state=True, change=change)
+
+
+def require_new(ledger: Ledger, change: str) -> None:
+    """Refuse an id that is on the ledger: whoever asks, nothing is done twice on a host."""
+    if any(entry.change == change for entry in ledger.entries()):
+        raise RefusedError(
+            f"Change {change} is on this host's record already.", next="backout log shows where it stands."
+        )
+
+
+def _held(folder: bytes, change: str) -> int | None:
+    try:
+        descriptor = open_path(folder)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RefusedError(
+            f"Another backout is at work on change {change} on this host.",
+            next="Wait for it to end, then try again.",
+        ) from None
+    here = os.fstat(descriptor)
+    if os.path.isdir(folder) and os.path.samestat(here, os.lstat(folder)):
+        return descriptor
+    os.close(descriptor)
+    return None
