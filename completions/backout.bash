@@ -7,8 +7,8 @@
 
 _shtab_backout_subparsers=(rehearse run edit back recover log show look gc doctor init drill)
 
-_shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --accept --twice)
-_shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --why --accept --yes -y --after --change)
+_shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --odd --accept --twice)
+_shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --odd --why --accept --yes -y --after --change --resume)
 _shtab_backout_edit_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --full --why --accept --yes -y --after)
 _shtab_backout_back_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --until-healthy --keep-edits --discard-edits --why --pause)
 _shtab_backout_recover_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment)

@@ -20,7 +20,7 @@ from backout.config.parse import CHECK_KEYS, COMMAND_KEYS, ENVIRONMENT_KEYS, REH
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model.effect import KINDS
-from backout.render import change
+from backout.render import change, rollout
 from backout.render.error import render_error
 from backout.render.report import report
 from backout.render.schemas import names
@@ -56,6 +56,8 @@ def captures() -> dict[str, str]:
         "refused.txt": report(sample("refused-1.json"), SCREEN),
         "log.txt": change.log(sample("changes-1.json"), SCREEN, UTC),
         "conflict.txt": change.back(sample("conflict-1.json"), SCREEN),
+        "fleet.txt": rollout.rehearsals(sample("rehearsals-1.json"), SCREEN),
+        "rollout.txt": rollout.outcome(sample("rehearsals-1.json"), SCREEN),
         "unfinished.txt": render_error(sample("error-1.json"), SCREEN),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),
     }

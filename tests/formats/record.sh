@@ -67,3 +67,7 @@ cp "$(ls -td $BACKOUT_STATE/changes/* | head -n 1)/plan.json" "$here/plan-1-step
 printf '%s\n' '{"op": "hello"}' '{"op": "changes"}' '{"op": "after", "change": "none", "command": "echo hello"}' \
     "{\"op\": \"show\", \"change\": \"$change\"}" '{"op": "unheard-of"}' >"$here/wire-1.requests"
 "$python" -c 'from backout.host.serve import main; main()' <"$here/wire-1.requests" >"$here/wire-1.answers"
+
+# What several hosts give: each an sshd in a namespace of its own.
+cd / && rm -r $shop
+"$python" "$here/fleet.py"

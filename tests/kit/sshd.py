@@ -56,7 +56,8 @@ class Machine:
         lines = Path("/etc/passwd").read_text().splitlines()
         lines[0] = f"root:*:0:0:root:{self.home}:{self.shell}"
         (folder / "passwd").write_text("\n".join([*lines, f"deploy:*:{USER}:{USER}::{folder}/deploy:/bin/sh", ""]))
-        first = f"set -e; mount --bind {folder}/passwd /etc/passwd; hostname {name}; ip link set lo up"
+        own = f"mount --bind {folder}/passwd /etc/passwd; mount -t tmpfs tmpfs /dev/shm"
+        first = f"set -e; {own}; hostname {name}; ip link set lo up"
         self.process = subprocess.Popen(
             ["unshare", "--net", "--mount", "--uts", "sh", "-c", "; ".join([first, *script])],
             stdin=subprocess.DEVNULL,
@@ -158,6 +159,15 @@ class Host(Machine):
         """Name what rehearsals have left in its stage."""
         stage = self.state / "stage"
         return sorted(os.listdir(stage)) if stage.exists() else []
+
+    def own(self, folder: Path | str, size: str = "64m") -> Path:
+        """Give it a folder of its own there, where all hosts share one file system; gives the way to it from here."""
+        self.sh("mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder))
+        return self.inside(folder)
+
+    def inside(self, path: Path | str) -> Path:
+        """Give the way from here to a path there."""
+        return Path(f"/proc/{self.process.pid}/root{path}")
 
     def end_sessions(self) -> None:
         """Kill what sshd has running for its connections: they are cut at once."""

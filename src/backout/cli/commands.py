@@ -79,7 +79,7 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
             contextlib.closing(bootstrap.journal()) as journal,
             bootstrap.link_to(host, environment.become, lambda *_: None, begun) as link,
         ):
-            session = Session(link, journal, environment, who, console, bootstrap.new_change_id)
+            session = Session(link, journal, environment, who, console, bootstrap.new_change_id, host)
             if options.verb not in ("recover", "doctor"):
                 session.learn()
             yield session
@@ -119,6 +119,15 @@ def _host(options: Namespace, environment: Environment | None) -> tuple[str, str
     if getattr(options, "interactive", False):
         raise NotPossibleError(f"{host}: --interactive works on this machine alone.", next="Leave it out.")
     return host, environment.become
+
+
+def _several(options: Namespace, environment: Environment | None) -> Environment | None:
+    """Give the environment where it has several hosts; a host alone is like no other."""
+    if options.environment is not None and environment is not None and len(environment.hosts) > 1:
+        return environment
+    if options.odd:
+        raise UsageError("--odd names hosts of an environment with several.", next=f"backout {options.verb} --help")
+    return None
 
 
 def _who() -> Who:
@@ -183,6 +192,10 @@ def rehearse(options: Namespace) -> int:
     config = load(options.config)
     environment = _environment(options, config)
     named = None if options.name is None else config.command(options.name, options.verb)
+    if several := _several(options, environment):
+        from backout.cli import rollout
+
+        return rollout.rehearse(options, several, named)
     with _session(options, environment) as (session, console):
         wanted = _wanted(options, environment, named)
         document, code = measure_only(session, wanted)
@@ -192,12 +205,19 @@ def rehearse(options: Namespace) -> int:
 
 def run(options: Namespace) -> int:
     """`backout run`."""
-    given = [bool(options.command), options.name is not None, options.change is not None]
-    if sum(given) != 1:
-        raise UsageError("Give one of: a command after --, the name of one, or --change ID.", next="backout run --help")
+    given = [bool(options.command), options.name is not None, options.change is not None, options.resume is not None]
+    if sum(given) != 1 and given != [True, False, False, True]:  # a resume may need the command once more
+        one_of = "a command after --, the name of one, --change ID, or --resume ID"
+        raise UsageError(f"Give one of: {one_of}.", next="backout run --help")
     config = load(options.config)
     environment = _environment(options, config)
     named = config.command(options.name) if options.name else None
+    if several := _several(options, environment):
+        from backout.cli import rollout
+
+        return rollout.run(options, several, named)
+    if options.resume is not None:
+        raise UsageError("--resume goes on with a rollout over several hosts.", next="backout run --help")
     with _session(options, environment) as (session, console):
         wanted = _wanted(options, environment, named)
         with _told_once(console):

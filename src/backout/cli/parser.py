@@ -181,6 +181,13 @@ def _measuring(verb: _Parser) -> None:
     verb.add_argument("--interactive", action="store_true", help="give the command this terminal's input")
     verb.add_argument("--full", action="store_true", help="show everything, with diffs")
     verb.add_argument("--noise", action="store_true", help="list what noise rules fold away")
+    verb.add_argument(
+        "--odd",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="a host that may differ from the others",
+    )
 
 
 def _rehearse(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
@@ -210,9 +217,10 @@ def _run(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     )
     _measuring(verb)
     _deciding(verb)
-    verb.usage = f"{verb.prog} [options] (-- CMD… | NAME | --change ID)"
+    verb.usage = f"{verb.prog} [options] (-- CMD… | NAME | --change ID | --resume ID)"
     verb.add_argument("name", nargs="?", metavar="NAME", help="a command of backout.toml")
     verb.add_argument("--change", metavar="ID", help="apply a recorded change once more")
+    verb.add_argument("--resume", metavar="ID", help="go on with a rollout that stopped, on the hosts that lack it")
 
 
 def _edit(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

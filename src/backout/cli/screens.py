@@ -36,9 +36,9 @@ def error_text(error: BackoutError) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def put_json(document: dict[str, Any]) -> None:
-    """Write the one document of --json."""
-    put_bytes(sys.stdout, itertools.chain(pieces.document(document, "effects"), [b"\n"]))
+def put_json(document: dict[str, Any], longest: str = "effects") -> None:
+    """Write the one document of --json, piece by piece where it is `longest`."""
+    put_bytes(sys.stdout, itertools.chain(pieces.document(document, longest), [b"\n"]))
 
 
 def put(text: str) -> None:
@@ -87,9 +87,7 @@ class Console:
         """Write to stderr what is progress, to stdout what is the answer; with --json only the document."""
         self._options = options
         self._silent = options.json or options.quiet
-        self._reporter: Reporter = (
-            SilentReporter() if self._silent else reporter(sys.stderr, screen(options, sys.stderr))
-        )
+        self._reporter: Reporter = self._new_reporter()
         self._live = sys.stderr.isatty() and not self._silent
         self._asked = False
         if options.verb in ("rehearse", "run", "edit") and not options.json:
@@ -115,6 +113,13 @@ class Console:
     def done(self) -> None:
         """Clear the progress line."""
         self._reporter.done()
+
+    def begin_again(self) -> None:
+        """Show progress once more, after a question."""
+        self._reporter = self._new_reporter()
+
+    def _new_reporter(self) -> Reporter:
+        return SilentReporter() if self._silent else reporter(sys.stderr, screen(self._options, sys.stderr))
 
     def show(self, document: dict[str, Any]) -> None:
         """Show a report, once: of what was asked about only what became of it. With --json the document."""
@@ -154,9 +159,14 @@ class Console:
         if document["verdict"]["decision"] == "allow" and reasons:
             put(screen(self._options).visible(f"{reasons[0]['what']} {reasons[0]['next']}") + "\n")
 
+    @property
+    def can_ask(self) -> bool:
+        """Tell whether somebody is there to answer."""
+        return not self._options.json and sys.stdin.isatty() and sys.stderr.isatty()
+
     def ask(self, question: str, about: dict[str, Any] | None = None) -> bool | None:
         """Ask on the terminal; None when there is none, or when --json asked for a document."""
-        if self._options.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not self.can_ask:
             return None
         self.done()
         if about is not None:

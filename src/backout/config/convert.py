@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from backout.errors import UsageError
 from backout.model import fact
 from backout.model.effect import KINDS
+from backout.model.rollout import is_share
 from backout.model.selector import Selector, parse_selector
 
 Item = TypeVar("Item")
@@ -19,6 +20,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh])")
 _DESTINATION = re.compile(r"(?:[A-Za-z0-9*_.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
 _LAST_PORT = 65535
 _LAST_EXIT_CODE = 255
+_MOST_HOSTS = 999_999
 
 
 class WantedError(ValueError):
@@ -74,6 +76,20 @@ def exit_code(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LAST_EXIT_CODE:
         raise WantedError("a number from 0 to 255", value)
     return value
+
+
+def count(value: object) -> int:
+    """Take a number of hosts, 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_HOSTS:
+        raise WantedError("a number of hosts, 0 or more", value)
+    return value
+
+
+def wave(value: object) -> str:
+    """Take the size of waves: a number of hosts from 1 on, or a share of them such as "25%"."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or not is_share(str(value)):
+        raise WantedError('a number of hosts from 1 on, or a share such as "25%"', value)
+    return str(value)
 
 
 def absolute_path(value: object) -> str:

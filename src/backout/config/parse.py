@@ -16,10 +16,15 @@ from backout.errors import ConfigError
 from backout.model.check import Check
 from backout.model.guard import RULES, Guard
 from backout.model.meant import Rule
+from backout.model.rollout import Pace
 from backout.model.shape import DEEPEST, is_deeper
 
 TOP_KEYS = ("environments", "commands", "guards")
-ENVIRONMENT_KEYS = ("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks", "differs")
+PACE_KEYS = ("canary", "wave", "pause", "max_failures")
+ENVIRONMENT_KEYS = (
+    *("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks"),
+    *("differs", *PACE_KEYS),
+)
 DIFFERS_KEYS = ("what", "why")
 CHECK_KEYS = ("name", "run", "http", "rehearsal", "within")
 REHEARSAL_KEYS = ("start", "http")
@@ -88,6 +93,7 @@ def _environment(source: Source, name: str, values: object, path: Path) -> Envir
         network_allow=table.take("network_allow", convert.list_of(convert.destination), ()),
         checks=tuple(_check(source, *row) for row in table.rows("checks")),
         differs=tuple(_rule(source, *row) for row in table.rows("differs")),
+        pace=_pace(table),
     )
     # Red and green are kept by name: two checks of one name could hide each other.
     for check, count in Counter(check.name for check in environment.checks).items():
@@ -99,6 +105,17 @@ def _environment(source: Source, name: str, values: object, path: Path) -> Envir
 def _rule(source: Source, values: object, path: Path) -> Rule:
     table = Table(source, values, path, DIFFERS_KEYS)
     return Rule(table.need("what", convert.fact_selector), table.need("why", convert.text))
+
+
+def _pace(table: Table) -> Pace:
+    """Read how a change goes over the environment's hosts."""
+    usual = Pace()
+    return Pace(
+        canary=table.take("canary", convert.count, usual.canary),
+        wave=table.take("wave", convert.wave, usual.wave),
+        pause_s=table.take("pause", convert.duration_s, usual.pause_s),
+        max_failures=table.take("max_failures", convert.count, usual.max_failures),
+    )
 
 
 def _check(source: Source, values: object, path: Path) -> Check:

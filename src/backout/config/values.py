@@ -10,6 +10,7 @@ from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
 from backout.model.guard import Guard
 from backout.model.meant import Rule
+from backout.model.rollout import Pace
 from backout.model.selector import Selector
 
 LOCAL = "local"
@@ -35,6 +36,7 @@ class Environment(NamedTuple):
     network_allow: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     differs: tuple[Rule, ...] = ()
+    pace: Pace = Pace()
 
 
 class Command(NamedTuple):

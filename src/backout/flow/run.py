@@ -5,7 +5,7 @@ Back out by itself when a check turned red.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from backout import __version__
 from backout.errors import BackoutError, InterruptedError, NeedsPersonError, RefusedError
@@ -27,15 +27,22 @@ from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, 
 DONE, BACKED_OUT = 0, 4
 
 
+class After(NamedTuple):
+    """What followed an apply: what the checks said, and what is wrong (None: all is well)."""
+
+    results: tuple[CheckResult, ...]
+    problem: str | None
+
+
 def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
     """Give the document of what was done and the exit code 0 or 4; everything else is raised."""
     require_finished(session)
     measured = measure(session, wanted)
-    body = _body(session, wanted, measured)
+    body = body_of(session, wanted, measured)
     try:
         measured = _decide(session, measured)
     except (BackoutError, KeyboardInterrupt):
-        _refuse(session, measured, body)
+        record_refusal(session, measured, body)
         raise
     if measured.idle:
         session.link.ask("let_go", change=measured.change)
@@ -44,7 +51,7 @@ def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
     try:
         left = session.link.ask("apply", change=measured.change, body=body, document=as_judged(measured.document))
     except BackoutError as error:
-        _after_failed_apply(session, measured, error)
+        after_failed_apply(session, measured, error)
         raise
     except KeyboardInterrupt:
         raise _interrupted(session, measured.change, wanted) from None
@@ -60,7 +67,7 @@ def _with_what_was_left(measured: Measured, left: int) -> Measured:
     return measured
 
 
-def _body(session: Session, wanted: Wanted, measured: Measured) -> dict[str, Any]:
+def body_of(session: Session, wanted: Wanted, measured: Measured) -> dict[str, Any]:
     """Gather what the ledger holds of a change: who, why, what, where, and what recovery needs to check it."""
     return {
         "release": __version__,
@@ -94,18 +101,22 @@ def _decide(session: Session, measured: Measured) -> Measured:
     return measured
 
 
-def _refuse(session: Session, measured: Measured, body: dict[str, Any]) -> None:
+def record_refusal(session: Session, measured: Measured, body: dict[str, Any]) -> None:
     """Record the refusal; the document goes along, so that `show` can tell."""
     session.link.ask("refuse", change=measured.change, body=body, document=as_judged(measured.document))
     session.learn()
     session.tell.show(measured.document)
 
 
-def _after_failed_apply(session: Session, measured: Measured, error: BackoutError) -> None:
+def after_failed_apply(session: Session, measured: Measured, error: BackoutError) -> None:
     """Let go of what was not applied.
 
-    A service that failed after the files leaves the change applied, so it is taken back.
+    A service that failed after the files leaves the change applied, so it is taken back. A refusal comes before
+    anything: what stands under that id is not ours.
     """
+    if isinstance(error, RefusedError):
+        session.link.ask("let_go", change=measured.change)
+        return
     state = {change["id"]: change["state"] for change in session.changes()}.get(measured.change)
     if state is None:
         session.link.ask("let_go", change=measured.change)
@@ -127,24 +138,41 @@ def _interrupted(session: Session, change: str, wanted: Wanted) -> InterruptedEr
 def settle(session: Session, wanted: Wanted, measured: Measured) -> tuple[dict[str, Any], int]:
     """Check an applied change, then keep it or back it out."""
     try:
-        problem = _run_after(session, measured.change, wanted.after)
-        after = session.live_checks(AFTER)
+        after = look_after(session, wanted, measured)
     except (KeyboardInterrupt, InterruptedError):
         raise _interrupted(session, measured.change, wanted) from None
-    results = [*(CheckResult(**row) for row in measured.document["checks"]), *after]
-    measured.document["checks"] = [result._asdict() for result in results]
-    red = turned_red([result for result in results if result.where in (BEFORE, AFTER)])
-    if not red and problem is None:
-        session.link.ask("keep", change=measured.change, body={"results": [result._asdict() for result in after]})
-        session.learn()
+    measured.document["checks"] += [result._asdict() for result in after.results]
+    if after.problem is None:
+        keep(session, measured, after)
         reason = Reason(
             f"Change {measured.change} is applied.", "The host is changed as shown.", "backout back takes it back."
         )
         measured.document["verdict"] = Verdict(ALLOW, (reason,)).document()
         return measured.document, DONE
-    return _rescue(
-        session, wanted, measured, problem or f"Check {red[0]!r} was healthy and is unhealthy after the apply."
+    take_it_back(session, wanted, measured, after.problem)
+    reason = Reason(
+        after.problem,
+        "It was backed out; everything is as it was before, and healthy again.",
+        f"backout show {measured.change}",
     )
+    measured.document["verdict"] = Verdict(REFUSE, (reason,)).document()
+    return measured.document, BACKED_OUT
+
+
+def look_after(session: Session, wanted: Wanted, measured: Measured) -> After:
+    """Do what follows an apply: run the command after it, and the checks."""
+    problem = _run_after(session, measured.change, wanted.after)
+    results = session.live_checks(AFTER)
+    red = turned_red([*measured.before, *results])
+    if red and problem is None:
+        problem = f"Check {red[0]!r} was healthy and is unhealthy after the apply."
+    return After(tuple(results), problem)
+
+
+def keep(session: Session, measured: Measured, after: After) -> None:
+    """Say on the host that an applied change stays, and learn that."""
+    session.link.ask("keep", change=measured.change, body={"results": [result._asdict() for result in after.results]})
+    session.learn()
 
 
 def _run_after(session: Session, change: str, command: str | None) -> str | None:
@@ -165,7 +193,8 @@ def back_out(session: Session, change: str, after: str | None) -> None:
     _run_after(session, change, after)
 
 
-def _rescue(session: Session, wanted: Wanted, measured: Measured, what: str) -> tuple[dict[str, Any], int]:
+def take_it_back(session: Session, wanted: Wanted, measured: Measured, what: str) -> None:
+    """Back out an applied change, because of `what`; a NeedsPersonError when a check is still unhealthy after that."""
     back_out(session, measured.change, wanted.after)
     healed = session.live_checks(AFTER)
     session.learn()
@@ -176,11 +205,6 @@ def _rescue(session: Session, wanted: Wanted, measured: Measured, what: str) -> 
             state=f"All files are as before change {measured.change}.",
             next="Look at what the check says: backout show " + measured.change,
         )
-    reason = Reason(
-        what, "It was backed out; everything is as it was before, and healthy again.", f"backout show {measured.change}"
-    )
-    measured.document["verdict"] = Verdict(REFUSE, (reason,)).document()
-    return measured.document, BACKED_OUT
 
 
 def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Measured]:
@@ -214,8 +238,8 @@ def redo(session: Session, change: str, wanted: Wanted) -> tuple[dict[str, Any],
     new = measured.change
     session.tell.step("applying")
     try:
-        left = session.link.ask("redo", change=change, new=new, body=_body(session, wanted, measured))
+        left = session.link.ask("redo", change=change, new=new, body=body_of(session, wanted, measured))
     except BackoutError as error:
-        _after_failed_apply(session, measured, error)
+        after_failed_apply(session, measured, error)
         raise
     return settle(session, wanted, _with_what_was_left(measured, left))

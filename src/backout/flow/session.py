@@ -45,6 +45,8 @@ class Session(NamedTuple):
     who: Who
     tell: Teller
     new_id: Callable[[], str]
+    host: str = ""
+    """The host's name in the configuration, where the environment has several."""
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from backout.model import shape
 from backout.model.check import CHECK, RESULT
+from backout.model.rollout import ROLLOUT
 
 FORMAT = 1
 PREPARED, APPLIED, UNDOING, KEPT, UNDONE, REFUSED, EXPIRED = (
@@ -37,6 +38,7 @@ _OF_BODY = {
     **dict.fromkeys(("before", "results"), shape.many(RESULT)),
     "checks": shape.many(CHECK),
     "recovered": shape.truth,
+    "rollout": ROLLOUT,
 }
 BODY = shape.fields(_OF_BODY, optional=_OF_BODY)
 ENTRY = shape.fields(

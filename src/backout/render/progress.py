@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from backout.render.screen import Screen
 
 _EVERY_S = 1.0
+_SECONDS = 8
+"""Cells of a line that are left for the seconds."""
 
 
 class Reporter(Protocol):
@@ -117,6 +121,38 @@ class TerminalReporter:
         if self._shown:
             self._stream.write("\r\x1b[K")
             self._shown = False
+
+
+class Crowd:
+    """Makes one step of what several hosts are at: named while they fit into the line, else counted. For threads."""
+
+    def __init__(self, step: Callable[[str], None], screen: Screen) -> None:
+        self._step, self._screen = step, screen
+        self._lock = threading.Lock()
+        self._title = ""
+        self._hosts: dict[str, str] = {}
+
+    def begin(self, title: str) -> None:
+        """Say what begins now for all of them: nobody is at anything yet."""
+        with self._lock:
+            self._title, self._hosts = title, {}
+            self._step(title)
+
+    def at(self, host: str, text: str) -> None:
+        """Say what a host is at now."""
+        with self._lock:
+            self._hosts[host] = text
+            self._step(crowd(self._title, self._hosts, self._screen))
+
+
+def crowd(title: str, hosts: Mapping[str, str], screen: Screen) -> str:
+    """Say what hosts are at in one line: "wave 2 of 5: web3 applying · web4 checking"; of many, how many at what."""
+    between = screen.plain(" · ")
+    named = f"{title}: {between.join(f'{host} {text}' for host, text in hosts.items())}"
+    if len(named) <= screen.width - _SECONDS:
+        return named
+    counts = Counter(hosts.values())
+    return f"{title}: {between.join(f'{count} {text}' for text, count in counts.items())}"
 
 
 def reporter(stream: TextIO, screen: Screen, *, quiet: bool = False) -> Reporter:
