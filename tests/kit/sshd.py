@@ -39,10 +39,6 @@ def sh(*words: str) -> None:
     assert done.returncode == 0, f"{words}: {done.stderr}"
 
 
-def _namespaces(pid: int, *words: str) -> list[str]:
-    return ["nsenter", f"--net=/proc/{pid}/ns/net", f"--mount=/proc/{pid}/ns/mnt", f"--uts=/proc/{pid}/ns/uts", *words]
-
-
 class Machine:
     """A process that holds namespaces, with a home and login shell of root's of its own; there after `await_start`."""
 
@@ -77,14 +73,19 @@ class Machine:
         beside.chmod(0o755)
         beside.rename(self.shell)
 
+    @property
+    def enter(self) -> list[str]:
+        """Give what to begin a command line with, to run it there."""
+        pid = self.process.pid
+        return ["nsenter", f"--net=/proc/{pid}/ns/net", f"--mount=/proc/{pid}/ns/mnt", f"--uts=/proc/{pid}/ns/uts"]
+
     def sh(self, *words: str) -> None:
         """Run a command there."""
-        sh(*_namespaces(self.process.pid, *words))
+        sh(*self.enter, *words)
 
     def start(self, *words: str) -> None:
         """Start a process there, which ends with it."""
-        words = tuple(_namespaces(self.process.pid, *words))
-        self.started.append(subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL))
+        self.started.append(subprocess.Popen([*self.enter, *words], start_new_session=True, stdout=subprocess.DEVNULL))
 
     def stop(self) -> None:
         """End all that was started in it."""
@@ -212,7 +213,7 @@ class World:
         self.hosts: dict[str, Host] = {}
         self.backout = Backout(folder)
         self.backout.environ |= {"XDG_RUNTIME_DIR": str(folder / "run"), "ONLY_HERE": "yes"}
-        self.backout.enter = _namespaces(self.controller.process.pid, "env", "-C", str(self.backout.folder))
+        self.backout.enter = [*self.controller.enter, "env", "-C", str(self.backout.folder)]
         sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{self.ssh}/id_ed25519")
         self.configure("")
 
@@ -239,7 +240,7 @@ class World:
             host.await_start()
         numbers = range(len(self.hosts) - len(begun), len(self.hosts))
         near = "".join(f"address add {_address(n, 1)}/30 dev near{n}\nlink set near{n} up\n" for n in numbers)
-        subprocess.run(_namespaces(self.controller.process.pid, "ip", "-batch", "-"), input=near, text=True, check=True)
+        subprocess.run([*self.controller.enter, "ip", "-batch", "-"], input=near, text=True, check=True)
         with (self.ssh / "known_hosts").open("a") as file:
             file.writelines(self._known(host) for host in begun)
         self.configure("")
@@ -295,6 +296,10 @@ class World:
         for pid in self.controller.pids():
             if pid != self.controller.process.pid:
                 _kill(pid)
+
+    def clients(self) -> list[int]:
+        """Name the controller's ssh processes: those of commands, and those that hold shared connections."""
+        return [pid for pid in self.controller.pids() if _read(pid, "comm") == b"ssh\n"]
 
     def environments(self, text: str) -> None:
         """Write backout.toml."""
