@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import debian, fidelity, files, fuzz, memory, packages, start
+from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, start
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -46,7 +46,18 @@ def _fuzz(place: Place, rounds: int | None) -> tuple[str, bool]:
     return count.told(), not count.failed
 
 
+def _facts(place: Place, rounds: int | None) -> tuple[str, bool]:
+    with facts.contests(place) as (one, fifty):
+        return _part("facts", one, rounds or 5) + "\n" + _part("facts", fifty, rounds or 3), True
+
+
+def _chaos(place: Place, rounds: int | None) -> tuple[str, bool]:
+    return chaos.measured(rounds or 100, place.seed)
+
+
 OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
+    "facts": _facts,
+    "chaos": _chaos,
     "memory": _memory,
     "fidelity": _fidelity,
     "fuzz": _fuzz,
@@ -62,7 +73,7 @@ def main() -> int:
     folder = tempfile.mkdtemp(prefix="backout-bench-", dir="/var/tmp")
     compileall.compile_dir(os.path.join(ROOT, "src"), quiet=1)  # as an installation by pip leaves it
     gc.disable()  # as backout has it; the floors that share its process have it, too
-    place = Place(folder, options.peer or shutil.which("try"))
+    place = Place(folder, options.peer or shutil.which("try"), options.seed)
     told, failed = [_machine()], False
     try:
         for name in options.names or NAMES:
@@ -83,15 +94,18 @@ def main() -> int:
 def _measured(name: str, place: Place, rounds: int | None) -> tuple[str, bool]:
     """Hold one contest; gives its part of the page."""
     make, usual = BENCHES[name]
-    contest = make(place)
-    table = _table(contest, hold(contest, rounds or usual))
-    return f"## {contest.title} (`{name}`)\n\n{contest.note}\n\n{table}", True
+    return _part(name, make(place), rounds or usual), True
+
+
+def _part(name: str, contest: Contest, rounds: int) -> str:
+    return f"## {contest.title} (`{name}`)\n\n{contest.note}\n\n{_table(contest, hold(contest, rounds))}"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(NAMES)} (default: all)")
-    parser.add_argument("--rounds", type=int, help="how many rounds count; one more warms up")
+    parser.add_argument("--rounds", "--runs", type=int, help="how many rounds count; one more warms up")
+    parser.add_argument("--seed", type=int, help="what chaos is drawn from; it says which")
     parser.add_argument("--try", dest="peer", metavar="PATH", help="the script of binpash/try, to measure beside")
     parser.add_argument("--write", action="store_true", help="write docs/bench.md")
     options = parser.parse_args()

@@ -61,8 +61,8 @@ def hold(contest: Contest, rounds: int) -> list[Result]:
 class Place:
     """A folder to measure in, with a state folder of its own; `peer` is the path of `try`, where there is one."""
 
-    def __init__(self, folder: str, peer: str | None) -> None:
-        self.folder, self.peer = folder, peer
+    def __init__(self, folder: str, peer: str | None, seed: int | None) -> None:
+        self.folder, self.peer, self.seed = folder, peer, seed
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("BACKOUT", "XDG"))}
         self.environ.update(
             BACKOUT_STATE=self.path("state"), XDG_STATE_HOME=self.path("xdg"), TMPDIR=self.fresh("tmp"), NO_COLOR="1"
