@@ -16,13 +16,21 @@ import shtab
 
 from backout import errors
 from backout.cli.parser import build
-from backout.config.parse import CHECK_KEYS, COMMAND_KEYS, ENVIRONMENT_KEYS, REHEARSAL_KEYS, TOP_KEYS
+from backout.config.parse import (
+    CHECK_KEYS,
+    COMMAND_KEYS,
+    DIFFERS_KEYS,
+    ENVIRONMENT_KEYS,
+    GUARD_KEYS,
+    REHEARSAL_KEYS,
+    TOP_KEYS,
+)
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model.effect import KINDS
 from backout.render import change, rollout
 from backout.render.error import render_error
-from backout.render.report import report
+from backout.render.report import Wish, report
 from backout.render.schemas import names
 from backout.render.screen import Screen
 
@@ -54,6 +62,7 @@ def captures() -> dict[str, str]:
         "rehearse.txt": report(sample("effects-1.json"), SCREEN),
         "run.txt": report(sample("applied-1.json"), SCREEN),
         "refused.txt": report(sample("refused-1.json"), SCREEN),
+        "compared.txt": report(sample("compared-1.json"), SCREEN, Wish(zone=UTC)),
         "log.txt": change.log(sample("changes-1.json"), SCREEN, UTC),
         "conflict.txt": change.back(sample("conflict-1.json"), SCREEN),
         "fleet.txt": rollout.rehearsals(sample("rehearsals-1.json"), SCREEN),
@@ -116,7 +125,7 @@ def test_every_option_says_what_it_does(name: str, option: str) -> None:
 def test_every_key_of_the_configuration_is_told() -> None:
     """A key that is read and not told can only be found in the source."""
     reference = page("reference/config.md")
-    keys = {*TOP_KEYS, *ENVIRONMENT_KEYS, *CHECK_KEYS, *REHEARSAL_KEYS, *COMMAND_KEYS}
+    keys = {*TOP_KEYS, *ENVIRONMENT_KEYS, *CHECK_KEYS, *REHEARSAL_KEYS, *COMMAND_KEYS, *DIFFERS_KEYS, *GUARD_KEYS}
     assert [key for key in sorted(keys) if f"| `{key}` |" not in reference] == []
 
 

@@ -68,6 +68,46 @@ printf '%s\n' '{"op": "hello"}' '{"op": "changes"}' '{"op": "after", "change": "
     "{\"op\": \"show\", \"change\": \"$change\"}" '{"op": "unheard-of"}' >"$here/wire-1.requests"
 "$python" -c 'from backout.host.serve import main; main()' <"$here/wire-1.requests" >"$here/wire-1.answers"
 
+# The same command on two environments, which both are this machine: the packages are there already on the first.
+cat >twins.toml <<'TOML'
+[environments.staging]
+hosts = ["local"]
+[environments.production]
+hosts = ["local"]
+same_as = "staging"
+[[environments.production.differs]]
+what = "file:/srv/shop/.env"
+why = "each environment has its own database"
+[[guards]]
+rule = "staged-first"
+why = "2026-11-23: staging was not the same"
+TOML
+cat >deploy.py <<'PY'
+import base64, hashlib, pathlib, re, shutil, sys
+shop = pathlib.Path("/srv/shop")
+conf = shop / "gunicorn.conf.py"
+conf.write_text(re.sub("timeout = .*", "timeout = 60", conf.read_text()))
+(shop / ".env").write_text("DATABASE=" + sys.argv[1])
+for name, version in (word.split("-") for word in sys.argv[2:]):
+    info = shop / f"venv/lib/python3.12/site-packages/{name}-{version}.dist-info"
+    if not info.exists():
+        for old in info.parent.glob(f"{name}-*"):
+            shutil.rmtree(old)
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        digest = hashlib.sha256((info / "METADATA").read_bytes()).digest()
+        said = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        (info / "RECORD").write_text(f"{info.name}/METADATA,sha256={said},\n{info.name}/RECORD,,\n")
+PY
+mkdir -p venv/lib/python3.12/site-packages
+touch venv/pyvenv.cfg
+deploy() { "$python" -B deploy.py "$@"; printf 'bind = "127.0.0.1:8000"\nworkers = 2\ntimeout = 30\n' >gunicorn.conf.py; }
+new="flask-3.1.0 jinja2-3.1.6 setuptools-84.0.0 werkzeug-3.1.3"
+deploy staging $new
+backout --quiet --config twins.toml run -e staging --yes -- "python3 -B deploy.py here $new" >/dev/null
+deploy production flask-2.2.5 jinja2-3.1.6 setuptools-65.5.0 werkzeug-2.2.3
+keep compared-1.json 3 --config twins.toml rehearse -e production -- "python3 -B deploy.py here $new"
+
 # What several hosts give: each an sshd in a namespace of its own.
 cd / && rm -r $shop
 "$python" "$here/fleet.py"

@@ -31,6 +31,7 @@ from backout.model.selector import parse_selector
 
 if TYPE_CHECKING:
     from backout.cli.editor import Edited
+    from backout.flow.staged import Twin
 
 
 def _require_linux() -> None:
@@ -41,7 +42,9 @@ def _require_linux() -> None:
 
 
 @contextlib.contextmanager
-def _session(options: Namespace, environment: Environment | None = None) -> Iterator[tuple[Session, Console]]:
+def _session(
+    options: Namespace, environment: Environment | None = None, twin: Twin | None = None
+) -> Iterator[tuple[Session, Console]]:
     """Open the host and the journal for the time of one command."""
     host, become = _host(options, environment)
     if host == LOCAL and options.begun is None:
@@ -51,7 +54,7 @@ def _session(options: Namespace, environment: Environment | None = None) -> Iter
     journal = bootstrap.journal()
     try:
         with bootstrap.link_to(host, become, console.event, options.begun) as link:
-            session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id)
+            session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id, twin=twin)
             if options.verb not in ("recover", "doctor"):  # these look after a record that cannot be read
                 session.learn()
                 _warn_of_unfinished(options, session)
@@ -67,7 +70,7 @@ def _session(options: Namespace, environment: Environment | None = None) -> Iter
 @contextlib.contextmanager
 def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet, Console]]:
     """Reach the hosts of an environment, and open a journal beside each, for the time of one command."""
-    if LOCAL in environment.hosts:
+    if LOCAL in environment.hosts and options.begun is None:
         _require_linux()
         begin_here(options)  # before there are threads
     console, who = Console(options), _who()
@@ -95,6 +98,21 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
     finally:
         fleet.close()
         console.done()
+
+
+def _twin(options: Namespace, config: Config, environment: Environment | None) -> Twin | None:
+    """Give the environment that this one should be like, and the way to its hosts."""
+    if environment is None or environment.same_as is None:
+        return None
+    from backout.flow.staged import Twin
+
+    other = config.environment(environment.same_as)
+    theirs = {"environment": other.name, "verb": "log", "quiet": True, "begun": None, "interactive": False}
+    there = Namespace(**{**vars(options), **theirs})
+    if LOCAL in other.hosts:
+        _require_linux()
+        begin_here(there)  # before there are threads
+    return Twin(other.name, environment.name, environment.differs, config.guards, lambda: _fleet(there, other))
 
 
 def _warn_of_unfinished(options: Namespace, session: Session) -> None:
@@ -196,7 +214,7 @@ def rehearse(options: Namespace) -> int:
         from backout.cli import rollout
 
         return rollout.rehearse(options, several, named)
-    with _session(options, environment) as (session, console):
+    with _session(options, environment, _twin(options, config, environment)) as (session, console):
         wanted = _wanted(options, environment, named)
         document, code = measure_only(session, wanted)
         console.show(document)
@@ -218,7 +236,7 @@ def run(options: Namespace) -> int:
         return rollout.run(options, several, named)
     if options.resume is not None:
         raise UsageError("--resume goes on with a rollout over several hosts.", next="backout run --help")
-    with _session(options, environment) as (session, console):
+    with _session(options, environment, _twin(options, config, environment)) as (session, console):
         wanted = _wanted(options, environment, named)
         with _told_once(console):
             document, code = redo(session, options.change, wanted) if options.change else apply(session, wanted)
@@ -240,14 +258,15 @@ def edit(options: Namespace) -> int:
     """`backout edit`."""
     from backout.cli.editor import edited
 
-    environment = _environment(options, load(options.config))
+    config = load(options.config)
+    environment = _environment(options, config)
     if _host(options, environment)[0] != LOCAL:
         raise NotPossibleError(
             "backout edit works on this machine alone.",
             next=f"Change it with a command: backout run -e {options.environment} -- CMD…",
         )
     file = os.path.realpath(options.file)
-    with _session(options, environment) as (session, console):
+    with _session(options, environment, _twin(options, config, environment)) as (session, console):
         require_finished(session)  # before the editor: nobody's work is to be lost by a refusal
         with edited(file) as edit:
             if not (edit.is_changed or options.json):

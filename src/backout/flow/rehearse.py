@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError, RefusedError, UsageError
@@ -76,10 +76,10 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         checks=results,
         obstacles=answer["obstacles"],
     )
-    verdict = judge(marked(document, wanted.expect), context)
+    document["command"] = redact_words(wanted.recorded or wanted.argv)
+    verdict = judged(session, document, wanted.expect, context)
     document.update(
         environment=None if session.environment is None else session.environment.name,
-        command=redact_words(wanted.recorded or wanted.argv),
         checks=[result._asdict() for result in results],
         limits=[
             *document["limits"],
@@ -91,6 +91,25 @@ def measure(session: Session, wanted: Wanted) -> Measured:
     return Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"])
 
 
+def judged(session: Session, document: dict[str, Any], expect: Sequence[Selector], context: Context) -> Verdict:
+    """Judge the effects of a document, and mark in it which were expected.
+
+    Where another environment should be like this one, it says how they differ from what was done there.
+    """
+    effects: Iterable[Effect] = marked(document, expect)
+    if session.twin is not None:
+        assert session.journal is not None  # noqa: S101 - whoever gives a twin gives a journal, too
+        from backout.flow.staged import compare_with_twin  # only where there is one: it costs nobody else a moment
+
+        effects = list(effects)
+        session.tell.step(f"asking {session.twin.name} what it did there")
+        (compared,) = compare_with_twin(session.twin, session.journal, [document])
+        document["compared"] = compared.document
+        document["limits"] = [*document["limits"], *compared.limits]
+        context = context._replace(refusals=compared.refusals)
+    return judge(effects, context)
+
+
 def marked(document: dict[str, Any], expect: Sequence[Selector]) -> Iterator[Effect]:
     """Mark in a document which effects were expected; gives them one by one, as values."""
     for row in document["effects"]:
@@ -100,8 +119,11 @@ def marked(document: dict[str, Any], expect: Sequence[Selector]) -> Iterator[Eff
 
 
 def as_judged(document: dict[str, Any]) -> dict[str, Any]:
-    """Give the document for the host, which has the effects: without them, but for what was expected."""
-    rest = {name: value for name, value in document.items() if name != "effects"}
+    """Give the document for the host, which has the effects: without them, but for what was expected.
+
+    How they differed from another environment's was true at that moment, and is no part of its record.
+    """
+    rest = {name: value for name, value in document.items() if name not in ("effects", "compared")}
     return {**rest, "expected": [row["expected"] for row in document["effects"]]}
 
 

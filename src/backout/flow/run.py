@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from backout import __version__
 from backout.errors import BackoutError, InterruptedError, NeedsPersonError, RefusedError
+from backout.flow import documents
 from backout.flow.rehearse import (
     Measured,
     Wanted,
     as_judged,
+    judged,
     limits_of_after,
-    marked,
     measure,
     refusal,
     require_harmless_after,
@@ -22,7 +23,7 @@ from backout.flow.rehearse import (
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
 from backout.model.redact import redact
-from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge
+from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict
 
 DONE, BACKED_OUT = 0, 4
 
@@ -104,8 +105,15 @@ def _decide(session: Session, measured: Measured) -> Measured:
 def record_refusal(session: Session, measured: Measured, body: dict[str, Any]) -> None:
     """Record the refusal; the document goes along, so that `show` can tell."""
     session.link.ask("refuse", change=measured.change, body=body, document=as_judged(measured.document))
-    session.learn()
+    _record(session, measured)
     session.tell.show(measured.document)
+
+
+def _record(session: Session, measured: Measured) -> None:
+    """Let the journal learn of a change, and of what it did."""
+    session.learn()
+    if session.journal is not None:
+        documents.keep(session.journal, measured.document)
 
 
 def after_failed_apply(session: Session, measured: Measured, error: BackoutError) -> None:
@@ -172,7 +180,7 @@ def look_after(session: Session, wanted: Wanted, measured: Measured) -> After:
 def keep(session: Session, measured: Measured, after: After) -> None:
     """Say on the host that an applied change stays, and learn that."""
     session.link.ask("keep", change=measured.change, body={"results": [result._asdict() for result in after.results]})
-    session.learn()
+    _record(session, measured)
 
 
 def _run_after(session: Session, change: str, command: str | None) -> str | None:
@@ -197,7 +205,7 @@ def take_it_back(session: Session, wanted: Wanted, measured: Measured, what: str
     """Back out an applied change, because of `what`; a NeedsPersonError when a check is still unhealthy after that."""
     back_out(session, measured.change, wanted.after)
     healed = session.live_checks(AFTER)
-    session.learn()
+    _record(session, measured)
     unwell = turned_red([*measured.before, *healed])
     if unwell:
         raise NeedsPersonError(
@@ -215,7 +223,8 @@ def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Me
     wanted = wanted._replace(after=wanted.after or body.get("after"))
     before = session.live_checks(BEFORE)
     context = Context(document["digest"], None, expecting=bool(wanted.expect), checks=before)
-    verdict = judge(marked(document, wanted.expect), context._replace(accept=wanted.accept, yes=wanted.yes))
+    context = context._replace(accept=wanted.accept, yes=wanted.yes)
+    verdict = judged(session, document, wanted.expect, context)
     new = session.new_id()
     document.update(
         change=new,

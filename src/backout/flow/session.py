@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from backout.config.values import Environment
 from backout.errors import NeedsPersonError
 from backout.link.wire import Link
 from backout.model.check import AFTER, Check, CheckResult
 from backout.store.journal import Journal
+
+if TYPE_CHECKING:
+    from backout.flow.staged import Twin
 
 
 class Who(NamedTuple):
@@ -47,6 +50,8 @@ class Session(NamedTuple):
     new_id: Callable[[], str]
     host: str = ""
     """The host's name in the configuration, where the environment has several."""
+    twin: Twin | None = None
+    """The environment that this one should be like, where a change is to be held against what was done there."""
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 from rich.text import Text
@@ -18,6 +18,7 @@ from backout.render.effects import counted, size_text
 from backout.render.report import SHORT, Wish, report
 from backout.render.screen import Screen
 from backout.render.telling import telling_line
+from backout.render.when import when_text
 
 _STATES = {
     "kept": ("kept", "green"),
@@ -42,11 +43,6 @@ def state_word(change: dict[str, Any]) -> str:
     if change["state"] == "undone":
         return "backed out"
     return "undone" if change["state"] == "kept" and change["undone_by"] else str(change["state"])
-
-
-def when_text(at: str, zone: tzinfo | None = None) -> str:
-    """Give an RFC 3339 time in a zone (this machine's, unless told), with the zone's name."""
-    return datetime.fromisoformat(at).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def log(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None) -> str:

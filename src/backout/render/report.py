@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from rich.text import Text
 
 from backout.render.canvas import LABEL, cut, labelled, picture_of, text_of, wrapped
+from backout.render.compared import comparison
 from backout.render.effects import MARKS, counted, groups
 from backout.render.layout import Laid, share
 from backout.render.screen import Screen
@@ -35,7 +37,8 @@ class Wish(NamedTuple):
     """How a report is asked for: `full` folds nothing, `noise` lists what rules fold away.
 
     `who` asked, and `next_command` (such as the same command line with `run`) is offered before all other advice.
-    `backed_out` is known of a recorded change, whose document is older than what became of it.
+    `backed_out` is known of a recorded change, whose document is older than what became of it. Times are
+    told in `zone`; None: in this machine's.
     """
 
     full: bool = False
@@ -43,6 +46,7 @@ class Wish(NamedTuple):
     who: str = ""
     next_command: str = ""
     backed_out: bool = False
+    zone: tzinfo | None = None
 
 
 SHORT = Wish()
@@ -67,14 +71,16 @@ def report_picture(document: dict[str, Any], screen: Screen, title: str, wish: W
 
 def _parts(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]:
     head = _head(document, screen, wish)
+    compared = comparison(document, screen, full=wish.full, zone=wish.zone)
     checks, noise = _checks(document["checks"], screen, wish), _noise(document["noise"], screen, wish)
     end = _verdict(document, screen, wish)
     blocks = _blocks(document["effects"], screen, full=wish.full)
     gaps = 0 if _tight(screen, wish) else max(len(blocks) - 1, 0)
-    facts_gap = int(bool(checks or noise or document["limits"]))
-    room = screen.height - 1 - gaps - len(head) - 1 - len(checks) - len(noise) - facts_gap - len(end) - 1
+    facts_gap = int(bool(compared or checks or noise or document["limits"]))
+    below = len(compared) + len(checks) + len(noise) + facts_gap + len(end) + 1
+    room = screen.height - 1 - gaps - len(head) - 1 - below
     limits = _limits(document["limits"], room - _height(blocks), screen, wish)
-    facts = [*checks, *limits, *noise]
+    facts = [*compared, *checks, *limits, *noise]
     parts: list[Text] = [*head]
     for at, block in enumerate(_drawn(blocks, room - len(limits), full=wish.full)):
         parts += [Text(), *block] if at == 0 or gaps or wish.full else block
