@@ -22,15 +22,24 @@ def begin(stdin: int | None = None) -> Child:
     return local.begin(stdin)
 
 
-def link_to(host: str, become: str | None, events: Events, begun: Child | None) -> Link:
-    """Reach a host: this machine, whose host half has `begun`, or another one by ssh."""
+def link_to(
+    host: str,
+    become: str | None,
+    events: Events,
+    begun: Child | None,
+    on_the_way: Callable[[Callable[[], None]], None] = lambda _: None,
+) -> Link:
+    """Reach a host: this machine, whose host half has `begun`, or another one by ssh.
+
+    `on_the_way` is told how to end at once what is waited for.
+    """
     if begun is not None:
         from backout.link import local
 
         return local.connect(begun, events)
     from backout.link import ssh
 
-    return ssh.connect(host, become, events)
+    return ssh.connect(host, become, events, on_the_way)
 
 
 def journal(environ: Mapping[str, str] = os.environ) -> Journal:

@@ -9,11 +9,12 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
 from backout.cli import begin_here
-from backout.cli.screens import Console, put, put_bytes, put_json, screen, there
+from backout.cli.screens import Console, Named, put, put_bytes, put_json, screen, there
 from backout.config.find import load
 from backout.config.values import LOCAL, Command, Config, Environment
 from backout.errors import BackoutError, ConfigError, NotPossibleError, UsageError
@@ -77,12 +78,12 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
 
     @contextlib.contextmanager
     def opened(host: str) -> Iterator[Session]:
-        begun = options.begun if host == LOCAL else None
+        begun, on_the_way = options.begun if host == LOCAL else None, partial(fleet.on_the_way, host)
         with (
             contextlib.closing(bootstrap.journal()) as journal,
-            bootstrap.link_to(host, environment.become, lambda *_: None, begun) as link,
+            bootstrap.link_to(host, environment.become, lambda *_: None, begun, on_the_way) as link,
         ):
-            session = Session(link, journal, environment, who, console, bootstrap.new_change_id, host)
+            session = Session(link, journal, environment, who, Named(host, console), bootstrap.new_change_id, host)
             if options.verb not in ("recover", "doctor"):
                 session.learn()
             yield session
@@ -91,6 +92,8 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
     try:
         console.step(f"reaching {len(fleet.hosts)} hosts")
         fleet.reach()
+        for warning in fleet.warnings:
+            sys.stderr.write(f"{warning}\n")
         yield fleet, console
     except BackoutError as error:
         error.next = there(error.next, options)

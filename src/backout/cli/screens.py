@@ -74,8 +74,8 @@ _OURS = re.compile(r"\bbackout (rehearse|run|back|recover|log|show|gc|doctor)\b(
 
 
 def there(text: str, options: Namespace) -> str:
-    """Name the environment in the commands that a text proposes, where they mean another machine."""
-    if options.environment is None or options.begun is not None:
+    """Name the environment of -e in the commands that a text proposes."""
+    if options.environment is None:
         return text
     return _OURS.sub(lambda found: f"{found[0]} -e {shlex.quote(options.environment)}", text)
 
@@ -175,3 +175,21 @@ class Console:
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class Named:
+    """Tells of one host among several: its name goes before each step. It shows no reports, and asks nothing."""
+
+    def __init__(self, host: str, console: Console) -> None:
+        self._host, self._console = host, console
+
+    def step(self, text: str) -> None:
+        """Say what begins there now."""
+        self._console.step(f"{self._host}: {text}")
+
+    def show(self, document: dict[str, Any]) -> None:
+        """Show nothing: what became of all hosts is shown together."""
+
+    def ask(self, question: str, about: dict[str, Any]) -> bool | None:  # noqa: ARG002 - the protocol's
+        """Ask nobody: there are others at work."""
+        return None

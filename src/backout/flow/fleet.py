@@ -48,6 +48,7 @@ class Fleet:
         self.stopped = False
         """Whether an interrupt came while `each` was not to be interrupted."""
         self.greetings: dict[str, Greeting] = {}
+        self._on_the_way: dict[str, Callable[[], None]] = {}
         self._open = open_session
         self._some = threading.Semaphore(AT_ONCE)
         self._threads = {host: ThreadPoolExecutor(1, f"host {host}") for host in self.hosts}
@@ -62,17 +63,36 @@ class Fleet:
         """Give a host's session, for use in what `each` does alone."""
         return self._sessions[host][1]
 
+    def on_the_way(self, host: str, end: Callable[[], None]) -> None:
+        """Be told, by what opens a host's session, how to end at once what it waits for; any thread may then do so."""
+        self._on_the_way[host] = end
+        if self.stopped:
+            end()
+
     def reach(self) -> None:
-        """Reach every host; those that are not, and second names of a machine, are in `failed`."""
+        """Reach every host; those that are not, and second names of a machine, are in `failed`.
+
+        Ctrl-C ends at once whatever is on the way to a host, and is raised.
+        """
 
         def open_it(host: str) -> Greeting:
-            stack = ExitStack()
-            with stack:
+            if self.stopped:
+                raise InterruptedError("Interrupted.")
+            with ExitStack() as stack:
                 session = stack.enter_context(self._open(host))
+                greeting = _greeting(session)
                 self._sessions[host] = (stack.pop_all(), session)
-            return _greeting(session)
+            return greeting
 
-        answers = self._gather({host: self._begin(host, open_it, host) for host in self.hosts})
+        def give_up() -> None:
+            self.stopped = True
+            for end in list(self._on_the_way.values()):
+                end()
+
+        with interrupts(give_up):
+            answers = self._gather({host: self._begin(host, open_it, host) for host in self.hosts})
+        if self.stopped:
+            raise KeyboardInterrupt
         for host, answer in answers.items():
             if isinstance(answer, BackoutError):
                 self.failed[host] = answer
@@ -80,6 +100,11 @@ class Fleet:
                 self.failed[host] = _same_machine(host, twin)
             else:
                 self.greetings[host] = answer
+
+    @property
+    def warnings(self) -> list[str]:
+        """Say of each host whose clock is off by more than SKEW_S by how much: times in its record are off as far."""
+        return [_skewed(host, greeting.skew_s) for host, greeting in self.greetings.items() if is_off(greeting.skew_s)]
 
     def _twin(self, greeting: Greeting) -> str | None:
         known = {known.identity: host for host, known in self.greetings.items()}
@@ -114,7 +139,7 @@ class Fleet:
             if interruptible:
                 over.set()
                 for host in chosen:
-                    self.session(host).link.interrupt()
+                    self.session(host).link.stop()
 
         with interrupts(interrupt):
             results = self._gather({host: self._begin(host, do, host) for host in chosen})
@@ -141,11 +166,11 @@ class Fleet:
         return results
 
     def close(self) -> None:
-        """End every link, each in its thread; a host that is still being reached is not waited for."""
+        """End every link, each in its thread, and wait for that."""
         ends = [self._threads[host].submit(stack.close) for host, (stack, _) in self._sessions.items()]
         wait(ends)
         for thread in self._threads.values():
-            thread.shutdown(wait=False, cancel_futures=True)
+            thread.shutdown()
 
 
 @contextmanager
@@ -166,8 +191,11 @@ def interrupts(act: Callable[[], None]) -> Iterator[None]:
 
 
 def exit_code(codes: Iterable[int]) -> int:
-    """Give the exit code of several hosts: the first present of 5, 4, 6, 7, 1, 3, 0; of no hosts, 0."""
-    present = set(codes)
+    """Give the exit code of several hosts: the first present of 5, 4, 6, 7, 1, 3, 0; of no hosts, 0.
+
+    A code beyond these, such as 2, counts where there is nothing but it and 0.
+    """
+    present = set(codes) - {0}
     return next((code for code in EXIT_CODES if code in present), max(present, default=0))
 
 
@@ -177,6 +205,16 @@ def _greeting(session: Session) -> Greeting:
     after = time.time()
     told = hello["time_s"]
     return Greeting(hello["host"], hello["identity"], min(0.0, told - before) + max(0.0, told - after))
+
+
+def is_off(skew_s: float) -> bool:
+    """Tell whether a clock is so far off that it is told."""
+    return abs(skew_s) > SKEW_S
+
+
+def _skewed(host: str, skew_s: float) -> str:
+    way = "ahead of" if skew_s > 0 else "behind"
+    return f"{host}: its clock is {abs(skew_s):.0f} s {way} this machine's; times in its record are off as far."
 
 
 def _same_machine(host: str, twin: str) -> BackoutError:

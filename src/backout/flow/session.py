@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from backout.config.values import Environment
 from backout.errors import NeedsPersonError
-from backout.link.wire import Link
+from backout.link.wire import READING_S, Link
 from backout.model.check import AFTER, Check, CheckResult
 from backout.store.journal import Journal
 
@@ -63,7 +63,8 @@ class Session(NamedTuple):
         if not self.checks:
             return []
         self.tell.step(f"checking ({where})")
-        rows = self.link.ask("check", checks=[check._asdict() for check in self.checks], where=where)
+        with self.link.limited(sum(check.within_s for check in self.checks) + READING_S):
+            rows = self.link.ask("check", checks=[check._asdict() for check in self.checks], where=where)
         return [CheckResult(**row) for row in rows]
 
     def changes(self) -> list[dict[str, Any]]:

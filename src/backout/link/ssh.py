@@ -16,7 +16,8 @@ import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import BinaryIO, cast
 
 from backout.errors import BackoutError, NotPossibleError
@@ -26,6 +27,8 @@ from backout.link import unreached, zipapp
 from backout.link.unreached import SSH_FAILED, Destination
 from backout.link.wire import Events, Link
 
+Begun = Callable[[Callable[[], None]], None]
+"""Is given what ends, at once and from any thread, what was begun."""
 GREETING_S = 60.0
 """How long a host may take from the call to its half's first word, and once more for taking that half in."""
 _ENDING_S = 10.0
@@ -123,8 +126,7 @@ class Client:
 
     def kill(self) -> None:
         """End ssh, whatever it waits for; the host half ends when it notices."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        _end(self._process)
 
     def abandon(self) -> None:
         """End ssh, and close all that led to it."""
@@ -156,15 +158,23 @@ class Client:
         return unreached.cut(self.to, code, self.said())
 
 
-def connect(host: str, become: str | None, events: Events, environ: Mapping[str, str] = os.environ) -> Link:
+def connect(
+    host: str,
+    become: str | None,
+    events: Events,
+    begun: Begun = lambda _: None,
+    environ: Mapping[str, str] = os.environ,
+) -> Link:
     """Reach a host, and start its half there: it is sent along only where it is not yet.
 
-    BackoutErrors say why a host is not reached, each in a limited time.
+    BackoutErrors say why a host is not reached, each in a limited time. `begun` is given what ends ssh at once, from
+    any thread.
     """
-    to = Destination(host, _settings(host))
+    to = Destination(host, _settings(host, begun))
     client = Client(to, ["ssh", *options(to.settings, environ), "-T", "--", host, command(become)])
     limit = client.limit()
     try:
+        begun(client.kill)
         half = zipapp.build()
         start = f"{zipapp.loader()}\nload({half.sha256!r}, {len(half.content)})\n"
         client.requests.write(json.dumps(start).encode() + b"\n")
@@ -212,20 +222,37 @@ def _not_started(client: Client, code: int, *, asked_sudo: bool) -> BackoutError
     return unreached.no_start(client.to, code, client.said())
 
 
-def _settings(host: str) -> dict[str, str]:
+def _settings(host: str, begun: Begun) -> dict[str, str]:
     """Ask ssh what it makes of a host, without connecting."""
     try:
-        done = subprocess.run(
-            ["ssh", "-G", "--", host], capture_output=True, check=False, timeout=GREETING_S, stdin=subprocess.DEVNULL
+        process = subprocess.Popen(
+            ["ssh", "-G", "--", host],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
     except FileNotFoundError:
         raise unreached.no_ssh() from None
-    except subprocess.TimeoutExpired:  # a Match exec that hangs
-        raise unreached.silent(Destination(host, {}), GREETING_S) from None
-    if done.returncode:
-        raise unreached.not_connected(Destination(host, {}), done.stderr.decode(errors="replace"))
-    lines = done.stdout.decode(errors="replace").splitlines()
+    with process:
+        try:
+            begun(partial(_end, process))
+            settings, said = process.communicate(timeout=GREETING_S)
+        except BaseException as error:
+            _end(process)
+            if isinstance(error, subprocess.TimeoutExpired):  # a Match exec that hangs
+                raise unreached.silent(Destination(host, {}), GREETING_S) from None
+            raise
+    if process.returncode:
+        raise unreached.not_connected(Destination(host, {}), said.decode(errors="replace"))
+    lines = settings.decode(errors="replace").splitlines()
     return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and what it started, at once."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def options(settings: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:

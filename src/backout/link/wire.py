@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol, Self
 
-from backout.errors import BackoutError, ConflictError, FailedError, NotPossibleError, from_document
+from backout.errors import BackoutError, ConflictError, FailedError, InterruptedError, NotPossibleError, from_document
 from backout.model import shape
 from backout.model.fact import ROW, Fact
 
@@ -19,6 +19,11 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a service manager that stops us, a closed terminal: each ends what is done and leaves the host as before."""
 _INTERRUPTIBLE = ("rehearse", "check", "after", "apply", "redo", "take_back")
 """What Ctrl-C means to stop; the rest takes moments and is bookkeeping, which is finished."""
+_AS_LONG_AS_IT_TAKES = ("rehearse", "check", "after", "look")
+"""What has limits of its own: --timeout, `within`; or none, since it is as long as the operator's command."""
+_READING = ("hello", "changes", "entries", "unfinished", "is_whole", "enforcers", "doctor", "show", "output")
+READING_S, CHANGING_S = 60.0, 1800.0
+"""How long a host may take for what only reads its record, and for one change with its services."""
 
 Facts = Callable[[list[Fact]], None]
 """Called with facts as they come, in their order."""
@@ -88,7 +93,7 @@ def _ended(code: int) -> BackoutError:
 
 def _late(limit_s: float) -> FailedError:
     return FailedError(
-        f"No answer in {limit_s:.0f} s; it is not waited for any longer.",
+        f"No answer in {limit_s:g} s; it is not waited for any longer.",
         state="A change in flight is finished or taken back by recover.",
         next="backout recover",
     )
@@ -116,6 +121,7 @@ class Link:
         self._events, self._ended = events, ended
         self._facts: Facts = _no_facts
         self._late_s: float | None = None
+        self._stopped = False
         self._greet()
 
     def _greet(self) -> None:
@@ -147,9 +153,12 @@ class Link:
         """Ask for one operation and wait for its answer; errors of the host half are raised as what they are.
 
         An interrupt (Ctrl-C) is passed on to the host half; it is raised as KeyboardInterrupt after the answer,
-        unless what was asked is bookkeeping.
+        unless what was asked is bookkeeping. A host that hangs is not waited for: a FailedError says so.
         """
-        with self._interrupts_passed_on() as interrupted:
+        if self._stopped and op in _INTERRUPTIBLE:
+            raise InterruptedError("Interrupted.", state="This host is as it was before.")
+        limit_s = None if op in _AS_LONG_AS_IT_TAKES else READING_S if op in _READING else CHANGING_S
+        with self._interrupts_passed_on() as interrupted, self.limited(limit_s):
             self._request({"op": op, **arguments})
             answer = self._answer()
         if "error" in answer:
@@ -219,10 +228,12 @@ class Link:
             self._late_s = limit_s
             self._process.kill()
 
-        timer = threading.Timer(0 if limit_s is None else limit_s, over)
+        if limit_s is None:
+            yield
+            return
+        timer = threading.Timer(limit_s, over)
         timer.daemon = True
-        if limit_s is not None:
-            timer.start()
+        timer.start()
         try:
             yield
         finally:
@@ -231,6 +242,11 @@ class Link:
     def interrupt(self) -> None:
         """Ask the host half to stop what it is doing and leave the host as it was."""
         self._process.send_signal(signal.SIGINT)
+
+    def stop(self) -> None:
+        """Interrupt, from any thread, and let nothing that Ctrl-C stops begin any more: an InterruptedError says so."""
+        self._stopped = True
+        self.interrupt()
 
     def close(self) -> None:
         """End the host half; one that still has something to say finds nobody to hear it."""

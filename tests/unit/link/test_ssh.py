@@ -91,7 +91,7 @@ def test_a_host_whose_login_never_comes_to_the_point_is_given_up(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(ssh, "GREETING_S", 0.3)
     with pytest.raises(FailedError, match=r"web1: no answer from 192\.0\.2\.7 port 22 within") as caught:
-        ssh.connect("web1", None, lambda *_: None, runtime)
+        ssh.connect("web1", None, lambda *_: None, environ=runtime)
     assert caught.value.next.endswith("ssh -v web1 true")
 
 
