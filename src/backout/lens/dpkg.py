@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from backout.lens import records
@@ -74,10 +74,21 @@ def stanza(text: bytes | None) -> Stanza | None:
     return None if text is None else Stanza(dict(reversed(_FIELD.findall(text))), text)
 
 
+def known(status: bytes) -> dict[str, str]:
+    """Tell every package that something is left of, by the names that effects have, with its version."""
+    found = [Stanza(dict(reversed(_FIELD.findall(text))), text) for text in status.split(b"\n\n")]
+    native = _native(one.fields for one in found)
+    values = ((_key(one.fields, native), one.value) for one in found)
+    return {name: value for name, value in values if name is not None and value is not None}
+
+
 def native_architecture(status: bytes) -> bytes:
     """Tell the host's own architecture: dpkg's; without dpkg, the commonest."""
-    all_stanzas = [stanza(text) for text in status.split(b"\n\n")]
-    named = [found.fields for found in all_stanzas if found is not None and b"Architecture" in found.fields]
+    return _native(dict(reversed(_FIELD.findall(text))) for text in status.split(b"\n\n"))
+
+
+def _native(stanzas: Iterable[dict[bytes, bytes]]) -> bytes:
+    named = [fields for fields in stanzas if b"Architecture" in fields]
     for fields in named:
         if fields.get(b"Package") == b"dpkg":
             return fields[b"Architecture"]
@@ -89,13 +100,16 @@ def table(content: bytes, native: bytes) -> records.Table | None:
     """Read a file of stanzas by package: NAME, or NAME:ARCH for a foreign one."""
 
     def key_of(text: bytes) -> str | None:
-        found = dict(reversed(_FIELD.findall(text)))
-        name, architecture = found.get(b"Package"), found.get(b"Architecture", native)
-        if name is None:
-            return None
-        return os.fsdecode(name if architecture in (native, b"all") else name + b":" + architecture)
+        return _key(dict(reversed(_FIELD.findall(text))), native)
 
     return records.table(content, key_of, b"\n\n")
+
+
+def _key(fields: dict[bytes, bytes], native: bytes) -> str | None:
+    name, architecture = fields.get(b"Package"), fields.get(b"Architecture", native)
+    if name is None:
+        return None
+    return os.fsdecode(name if architecture in (native, b"all") else name + b":" + architecture)
 
 
 class Files(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from backout.lens import config, cron, group, user
+from backout.lens import config, cron, dpkg, group, user
 
 FILES = {
     b"/etc/passwd": b"root:x:0:0:root:/root:/bin/bash\nshop:x:1000:1000:,,,:/srv/shop:/bin/sh\n",
@@ -59,3 +59,21 @@ def test_keys_of_configuration_are_told_masked() -> None:
         ("/srv/shop/a.json#db.host", "db1"), ("/srv/shop/a.json#db.password", "••••"), ("/srv/shop/a.json#n", "null")
     ]  # fmt: skip
     assert config.known(b"/srv/shop/a.json", b"{") == config.known(b"/srv/shop/logo.png", b"x") == []
+
+
+def test_packages_are_told_with_what_is_unusual_of_them() -> None:
+    """One that is on hold, one of another architecture, one of which configuration is left; nothing of one purged."""
+    status = b"".join(
+        b"Package: %s\nStatus: %s\nArchitecture: %s\nVersion: 1.2\nDescription: x\n y\n\n" % row
+        for row in (
+            (b"dpkg", b"install ok installed", b"amd64"),
+            (b"nginx", b"hold ok installed", b"all"),
+            (b"libc6", b"install ok installed", b"i386"),
+            (b"old", b"deinstall ok config-files", b"amd64"),
+            (b"gone", b"purge ok not-installed", b"amd64"),
+        )
+    )
+    assert dpkg.known(status) == {
+        "dpkg": "1.2", "nginx": "1.2 (hold)", "libc6:i386": "1.2", "old": "1.2 (config-files)"
+    }  # fmt: skip
+    assert dpkg.known(b"") == {}
