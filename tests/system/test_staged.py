@@ -15,7 +15,7 @@ WHY = "2026-11-23: staging was not the same"
 GUARD = f'[[guards]]\nrule = "staged-first"\nwhy = "{WHY}"\n'
 HOSTS = """
 [environments.production]
-hosts = ["web1"]
+hosts = [{production}]
 same_as = "staging"
 [[environments.production.checks]]
 name = "checked"
@@ -57,9 +57,10 @@ class Shop:
             self.sh(name, f"mount -t tmpfs shop {self.path}; echo workers = 2 > {self.path}/app.conf")
             self.sh(name, f"mkdir -p {self.path}/venv/lib/python3.12/site-packages; touch {self.path}/venv/pyvenv.cfg")
 
-    def configure(self, more: str = GUARD, staging: str = '"web2"') -> None:
+    def configure(self, more: str = GUARD, staging: str = '"web2"', production: str = '"web1"') -> None:
         """Write backout.toml."""
-        self.world.environments((HOSTS + more).format(shop=self.path, staging=staging))
+        text = (HOSTS + more).format(shop=self.path, staging=staging, production=production)
+        self.world.environments(text)
 
     def sh(self, host: str, script: str) -> None:
         """Do something on a host behind backout's back."""
@@ -234,3 +235,19 @@ def test_without_a_guard_it_is_shown_and_none_stands_in_the_way_back(shop: Shop)
     assert (code, document["compared"]["change"]) == (0, None)
     shop.configure()
     assert shop.world.backout("back", "-e", "production").returncode == 0
+
+
+def test_several_hosts_are_held_against_staging_group_by_group(shop: Shop) -> None:
+    """The one that lags behind the others is where it breaks."""
+    shop.has_packages("web2")
+    shop.has_packages("web3")
+    change = shop.staged()
+    shop.configure(production='"web1", "web3"')
+    document, code = shop.rehearsed("rehearse", "--odd", "web1", "--odd", "web3")
+    decided = {group["hosts"][0]: group["verdict"]["decision"] for group in document["groups"]}
+    assert (code, decided) == (3, {"web1": "refuse", "web3": "ask"})
+    compared = {group["hosts"][0]: group["compared"] for group in document["groups"]}
+    assert [one["change"] for one in compared.values()] == [change, change]
+    assert names(compared["web1"]["only_here"]) == ["python-package:flask", "python-package:setuptools"]
+    assert compared["web3"]["only_here"] == []
+    assert "On staging" in " ".join(shop.world.backout("rehearse", "-e", "production", *shop.deploy).stdout.split())

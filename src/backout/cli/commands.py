@@ -216,7 +216,7 @@ def rehearse(options: Namespace) -> int:
     if several := _several(options, environment):
         from backout.cli import rollout
 
-        return rollout.rehearse(options, several, named)
+        return rollout.rehearse(options, several, named, _twin(options, config, environment))
     with _session(options, environment, _twin(options, config, environment)) as (session, console):
         wanted = _wanted(options, environment, named)
         document, code = measure_only(session, wanted)
@@ -236,7 +236,7 @@ def run(options: Namespace) -> int:
     if several := _several(options, environment):
         from backout.cli import rollout
 
-        return rollout.run(options, several, named)
+        return rollout.run(options, several, named, _twin(options, config, environment))
     if options.resume is not None:
         raise UsageError("--resume goes on with a rollout over several hosts.", next="backout run --help")
     with _session(options, environment, _twin(options, config, environment)) as (session, console):

@@ -13,26 +13,27 @@ from backout.cli.screens import Console, applying, put, put_json, screen, there
 from backout.config.values import Command, Environment
 from backout.errors import BackoutError, InterruptedError, NotPossibleError
 from backout.flow import rollout
+from backout.flow.staged import Twin
 from backout.render.progress import Crowd
 
 _ALONE = ("interactive", "twice", "change")
 
 
-def rehearse(options: Namespace, environment: Environment, named: Command | None) -> int:
+def rehearse(options: Namespace, environment: Environment, named: Command | None, twin: Twin | None) -> int:
     """`backout rehearse` on several hosts."""
-    return _led(options, environment, named, rollout.rehearse)
+    return _led(options, environment, named, twin, rollout.rehearse)
 
 
-def run(options: Namespace, environment: Environment, named: Command | None) -> int:
+def run(options: Namespace, environment: Environment, named: Command | None, twin: Twin | None) -> int:
     """`backout run` on several hosts; with --resume it goes on with a rollout."""
     if options.resume is None:
-        return _led(options, environment, named, rollout.run)
+        return _led(options, environment, named, twin, rollout.run)
     return _led(
-        options, environment, named, lambda fleet, asked, desk: rollout.resume(fleet, asked, desk, options.resume)
+        options, environment, named, twin, lambda fleet, asked, desk: rollout.resume(fleet, asked, desk, options.resume)
     )
 
 
-def _led(options: Namespace, environment: Environment, named: Command | None, act: Any) -> int:
+def _led(options: Namespace, environment: Environment, named: Command | None, twin: Twin | None, act: Any) -> int:
     for name in _ALONE:
         if getattr(options, name, None):
             raise NotPossibleError(f"--{name} works on one host at a time.", next="Leave it out.")
@@ -42,7 +43,7 @@ def _led(options: Namespace, environment: Environment, named: Command | None, ac
         view = Several(away, console)
         wanted = _wanted(away, environment, named)
         asked = rollout.Asked(environment, wanted, frozenset(options.odd))
-        desk = rollout.Desk(_who(), journal, view, bootstrap.new_change_id)
+        desk = rollout.Desk(_who(), journal, view, bootstrap.new_change_id, twin)
         try:
             document, code = act(fleet, asked, desk)
         except KeyboardInterrupt:

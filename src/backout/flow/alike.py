@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError
 from backout.flow.rehearse import Measured, refusal
+from backout.flow.staged import Compared
 from backout.model.rollout import Group, groups, norm, together
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
 
@@ -44,6 +45,20 @@ class Judged(NamedTuple):
     def groups(self) -> list[dict[str, Any]]:
         """Give the groups of the document, the one that is meant first."""
         return [_group(group, {host: self.measured[host] for host in group.hosts}) for group in self.found]
+
+    def beside(self, told: Iterable[Compared]) -> Judged:
+        """Give the same with what is to be said of each group beside the twin; what its guards refuse is refused."""
+        for group, compared in zip(self.found, told, strict=True):
+            for host in group.hosts:
+                measured = self.measured[host]
+                document, verdict = measured.document, measured.verdict
+                document["compared"] = compared.document
+                document["limits"] = [*document["limits"], *compared.limits]
+                if compared.refusals:
+                    already = verdict.reasons if verdict.decision == REFUSE else ()
+                    verdict = Verdict(REFUSE, (*already, *compared.refusals))
+                    self.measured[host] = _judged(measured, verdict)
+        return self
 
     def decided(self, hosts: Collection[str], verdict: Verdict) -> Judged:
         """Give the same with another verdict for these hosts."""
@@ -111,6 +126,7 @@ def _group(group: Group, measured: Mapping[str, Measured]) -> dict[str, Any]:
         "digest": group.digest,
         "hosts": list(group.hosts),
         **{name: first[name] for name in ("exit_code", "cwd", "duration_s", "effects", "noise")},
+        **({"compared": first["compared"]} if "compared" in first else {}),
         "limits": list(dict.fromkeys(limit for document in documents.values() for limit in document["limits"])),
         "checks": together({host: document["checks"] for host, document in documents.items()}),
         "verdict": Verdict(decision, tuple(reasons)).document(),

@@ -14,6 +14,7 @@ from backout.flow.rehearse import Measured, Wanted, measure
 from backout.flow.resume import EVENT, found_wish, stand, wanted_again, wish
 from backout.flow.run import body_of, record_refusal
 from backout.flow.session import Session, Who, require_finished
+from backout.flow.staged import Twin, compare_with_twin
 from backout.flow.waves import FAILED, REFUSED, STANDING, UNTOUCHED, At, Order, Outcome, Overview, Rolled, roll
 from backout.model.redact import redact_words
 from backout.model.rollout import KEPT, Standing, attempt, waves
@@ -32,12 +33,16 @@ class Asked(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """What a rollout is led from: who leads it, the journal of this thread, and how it tells and asks."""
+    """What a rollout is led from: who leads it, the journal of this thread, and how it tells and asks.
+
+    `twin` is the environment that this one should be like, where there is one.
+    """
 
     who: Who
     journal: Journal
     tell: Overview
     new_id: Callable[[], str]
+    twin: Twin | None = None
 
 
 def require_known(environment: Environment, odd: Iterable[str]) -> None:
@@ -95,7 +100,15 @@ def _rehearsed(fleet: Fleet, asked: Asked, desk: Desk, ids: Mapping[str, str]) -
         return measure(own, _of_host(asked, session.host))
 
     results = fleet.each(act, ids)
-    return judged(results, fleet.failed, asked.wanted.accept, asked.odd)
+    found = judged(results, fleet.failed, asked.wanted.accept, asked.odd)
+    return found if desk.twin is None or not found.found else _beside(desk.twin, desk, found)
+
+
+def _beside(twin: Twin, desk: Desk, found: Judged) -> Judged:
+    """Hold each group against what the same command did on the twin, which is asked once."""
+    desk.tell.step(f"asking {twin.name} what it did there")
+    firsts = [found.measured[group.hosts[0]].document for group in found.found]
+    return found.beside(compare_with_twin(twin, desk.journal, firsts))
 
 
 def _of_host(asked: Asked, host: str) -> Wanted:

@@ -260,6 +260,7 @@ def test_ctrl_c_where_nothing_may_be_left_half_way_is_only_noted(hosts: Hosts) -
 
 def test_ctrl_c_while_hosts_are_being_reached_ends_what_is_on_the_way(hosts: Hosts) -> None:
     """A host that does not answer would otherwise be waited for, a minute long."""
+
     @contextmanager
     def never(host: str) -> Iterator[Session]:
         ended = threading.Event()
