@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError, RefusedError, UsageError
@@ -76,10 +76,10 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         checks=results,
         obstacles=answer["obstacles"],
     )
-    document["command"] = redact_words(wanted.recorded or wanted.argv)
-    verdict = judged(session, document, wanted.expect, context)
+    verdict = judge(marked(document, wanted.expect), context)
     document.update(
         environment=None if session.environment is None else session.environment.name,
+        command=redact_words(wanted.recorded or wanted.argv),
         checks=[result._asdict() for result in results],
         limits=[
             *document["limits"],
@@ -88,26 +88,19 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         ],
         verdict=verdict.document(),
     )
-    return Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"])
+    return held(session, Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"]))
 
 
-def judged(session: Session, document: dict[str, Any], expect: Sequence[Selector], context: Context) -> Verdict:
-    """Judge the effects of a document, and mark in it which were expected.
+def held(session: Session, measured: Measured) -> Measured:
+    """Hold what was measured against the environment that this one should be like, where there is one."""
+    if session.twin is None:
+        return measured
+    from backout.flow.staged import held_against  # only where there is one: it costs nobody else a moment
 
-    Where another environment should be like this one, it says how they differ from what was done there.
-    """
-    effects: Iterable[Effect] = marked(document, expect)
-    if session.twin is not None:
-        assert session.journal is not None  # noqa: S101 - whoever gives a twin gives a journal, too
-        from backout.flow.staged import compare_with_twin  # only where there is one: it costs nobody else a moment
-
-        effects = list(effects)
-        session.tell.step(f"asking {session.twin.name} what it did there")
-        (compared,) = compare_with_twin(session.twin, session.journal, [document])
-        document["compared"] = compared.document
-        document["limits"] = [*document["limits"], *compared.limits]
-        context = context._replace(refusals=compared.refusals)
-    return judge(effects, context)
+    assert session.journal is not None  # noqa: S101 - whoever gives a twin gives a journal, too
+    session.tell.step(f"asking {session.twin.name} what it did there")
+    (found,) = held_against(session.twin, session.journal, [measured])
+    return found
 
 
 def marked(document: dict[str, Any], expect: Sequence[Selector]) -> Iterator[Effect]:

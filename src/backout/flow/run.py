@@ -14,8 +14,9 @@ from backout.flow.rehearse import (
     Measured,
     Wanted,
     as_judged,
-    judged,
+    held,
     limits_of_after,
+    marked,
     measure,
     refusal,
     require_harmless_after,
@@ -23,7 +24,7 @@ from backout.flow.rehearse import (
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
 from backout.model.redact import redact
-from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict
+from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge
 
 DONE, BACKED_OUT = 0, 4
 
@@ -223,8 +224,7 @@ def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Me
     wanted = wanted._replace(after=wanted.after or body.get("after"))
     before = session.live_checks(BEFORE)
     context = Context(document["digest"], None, expecting=bool(wanted.expect), checks=before)
-    context = context._replace(accept=wanted.accept, yes=wanted.yes)
-    verdict = judged(session, document, wanted.expect, context)
+    verdict = judge(marked(document, wanted.expect), context._replace(accept=wanted.accept, yes=wanted.yes))
     new = session.new_id()
     document.update(
         change=new,
@@ -232,7 +232,7 @@ def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Me
         limits=list(dict.fromkeys([*document["limits"], *limits_of_after(wanted.after)])),
         verdict=verdict.document(),
     )
-    return wanted, Measured(new, document, verdict, None, tuple(before))
+    return wanted, held(session, Measured(new, document, verdict, None, tuple(before)))
 
 
 def redo(session: Session, change: str, wanted: Wanted) -> tuple[dict[str, Any], int]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from backout.errors import BackoutError
 from backout.flow.documents import Documents
 from backout.flow.fleet import Fleet
+from backout.flow.rehearse import Measured
 from backout.flow.session import Session
 from backout.model.check import AFTER, UNHEALTHY
 from backout.model.effect import Effect, effect_from
@@ -22,7 +23,7 @@ from backout.model.guard import Guard, Sorted, exception, key, sort, staged_firs
 from backout.model.ledger import KEPT, REFUSED, UNDONE, entry_from, fold
 from backout.model.meant import Rule
 from backout.model.redact import MASK
-from backout.model.verdict import Reason
+from backout.model.verdict import Reason, refused
 from backout.store.journal import LEDGER, Journal
 
 LIMIT_S = 60.0
@@ -37,14 +38,6 @@ class Twin(NamedTuple):
     differs: tuple[Rule, ...]
     guards: tuple[Guard, ...]
     open: Callable[[], AbstractContextManager[tuple[Fleet, Any]]]
-
-
-class Compared(NamedTuple):
-    """What is to be said of one document: its field `compared`, limits, and why guards refuse it."""
-
-    document: dict[str, Any]
-    limits: list[str]
-    refusals: list[Reason]
 
 
 class _Record(NamedTuple):
@@ -64,12 +57,13 @@ class _Question(NamedTuple):
     needed: frozenset[bytes]
 
 
-def compare_with_twin(twin: Twin, journal: Journal, documents: Sequence[dict[str, Any]]) -> list[Compared]:
-    """Hold rehearsals of one command against the twin's record, which is asked for once.
+def held_against(twin: Twin, journal: Journal, measured: Sequence[Measured]) -> list[Measured]:
+    """Hold rehearsals of one command, on as many hosts, against the twin's record, which is asked for once.
 
-    What was expected is marked in the documents; they are not changed.
+    Their documents say then how they differ (`compared`, limits), and their verdicts what guards say.
     """
-    selectors = [differs.what for differs in twin.differs]
+    documents = [one.document for one in measured]
+    selectors = [rule.what for rule in twin.differs]
     needed = (
         key(effect)
         for document in (documents if twin.guards else ())
@@ -80,7 +74,7 @@ def compare_with_twin(twin: Twin, journal: Journal, documents: Sequence[dict[str
     records, unreached = _records(question, journal)
     limits = [_limit(twin, error, records) for error in unreached]
     said = _Said(twin, records, bool(unreached), limits)
-    return [_compared(said, journal, document) for document in documents]
+    return [_held(said, journal, one) for one in measured]
 
 
 class _Said(NamedTuple):
@@ -160,11 +154,11 @@ def _is_sound(change: dict[str, Any]) -> bool:
     return in_place and not unwell and not body.get("stuck") and not body.get("failed")
 
 
-def _compared(said: _Said, journal: Journal, document: dict[str, Any]) -> Compared:
-    """Say how one document differs from what the newest change of the command did there."""
-    twin = said.twin
+def _held(said: _Said, journal: Journal, measured: Measured) -> Measured:
+    """Say how one rehearsal differs from what the newest change of the command did there, and ask the guards."""
+    twin, document = said.twin, measured.document
     missing = frozenset[bytes]().union(*(record.missing for record in said.records))
-    found = sort(map(effect_from, document["effects"]), [d.what for d in twin.differs], missing)
+    found = sort(map(effect_from, document["effects"]), [rule.what for rule in twin.differs], missing)
     excepted = Counter(at for at, _ in found.excepted)
     alike = [(record, record.like) for record in said.records if record.like is not None]
     record, like = max(alike, key=lambda pair: float(pair[1]["at"]), default=(None, None))
@@ -190,12 +184,15 @@ def _compared(said: _Said, journal: Journal, document: dict[str, Any]) -> Compar
         walk, change = Documents(journal), like["id"]
         ours = [*found.covered, *found.remainder]
         compared.update(_both_ways(ours, lambda: walk.of(record.host, change) or (), twin))
-    return Compared(compared, said.limits, _refusals(said, found, _advice(twin, like, line)))
+    verdict = refused(measured.verdict, _refusals(said, found, _advice(twin, like, line)))
+    limits = [*document["limits"], *said.limits]
+    document.update(compared=compared, limits=limits, verdict=verdict.document())
+    return measured._replace(verdict=verdict)
 
 
 def _both_ways(ours: list[Effect], theirs: Callable[[], Iterable[Effect]], twin: Twin) -> dict[str, Any]:
     """Name what is only here, surprises first and files last, and what is only there, which is walked, never held."""
-    selectors = [differs.what for differs in twin.differs]
+    selectors = [rule.what for rule in twin.differs]
     there, counts = set(), Counter[str]()
     for effect in theirs():
         there.add(key(effect))
@@ -236,7 +233,7 @@ def _limit(twin: Twin, error: BackoutError, records: list[_Record]) -> str:
     then = (
         f"what is said of it is as of {instant(min(heard))[:16]} UTC." if heard else "this journal knows nothing of it."
     )
-    return f"{twin.name} was not reached, and {then} {error.what.rstrip('.')}."
+    return f"A host of {twin.name} was not reached, and {then} {error.what.rstrip('.')}."
 
 
 def _line(twin: Twin, command: list[str]) -> str:

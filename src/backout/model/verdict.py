@@ -37,8 +37,8 @@ class Context(NamedTuple):
     """What a judgement looks at besides the effects.
 
     `failed` is the command's exit code where it is not among the accepted ones, `advice` what helps then; `obstacles`
-    say what cannot be applied on this host; `refusals` is what guards say against it;
-    `expecting` tells whether any `--expect` was given; `accept` is the digest that the user accepts.
+    say what cannot be applied on this host; `expecting` tells whether any `--expect` was given; `accept` is the digest
+    that the user accepts.
     """
 
     digest: str
@@ -49,7 +49,6 @@ class Context(NamedTuple):
     yes: bool = False
     checks: Sequence[CheckResult] = ()
     obstacles: Sequence[str] = ()
-    refusals: Sequence[Reason] = ()
 
 
 def judge(effects: Iterable[Effect], context: Context) -> Verdict:
@@ -68,6 +67,13 @@ def judge(effects: Iterable[Effect], context: Context) -> Verdict:
     if context.yes or context.accept is not None:
         return Verdict(ALLOW, tuple(worry._replace(next=_ONCE_MORE) for worry in worries))
     return Verdict(ASK, (*worries, *undecided))
+
+
+def refused(verdict: Verdict, reasons: Sequence[Reason]) -> Verdict:
+    """Give the verdict with what guards say against it besides; no guard says anything for it."""
+    if not reasons:
+        return verdict
+    return Verdict(REFUSE, (*(verdict.reasons if verdict.decision == REFUSE else ()), *reasons))
 
 
 def _refusals(surprises: Sequence[Effect], context: Context) -> list[Reason]:
@@ -92,7 +98,6 @@ def _refusals(surprises: Sequence[Effect], context: Context) -> list[Reason]:
         for name in turned_red(list(context.checks))
     )
     reasons.extend(Reason(text, next=_AROUND) for text in context.obstacles)
-    reasons.extend(context.refusals)
     if context.accept is not None and context.accept != context.digest:
         reasons.append(
             Reason(
