@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError
 from backout.flow.rehearse import Measured, refusal
-from backout.flow.staged import Compared
 from backout.model.rollout import Group, groups, norm, together
-from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
+from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict, refused
 
 _WORST = (REFUSE, ASK, ALLOW)
 
@@ -46,20 +45,6 @@ class Judged(NamedTuple):
         """Give the groups of the document, the one that is meant first."""
         return [_group(group, {host: self.measured[host] for host in group.hosts}) for group in self.found]
 
-    def beside(self, told: Iterable[Compared]) -> Judged:
-        """Give the same with what is to be said of each group beside the twin; what its guards refuse is refused."""
-        for group, compared in zip(self.found, told, strict=True):
-            for host in group.hosts:
-                measured = self.measured[host]
-                document, verdict = measured.document, measured.verdict
-                document["compared"] = compared.document
-                document["limits"] = [*document["limits"], *compared.limits]
-                if compared.refusals:
-                    already = verdict.reasons if verdict.decision == REFUSE else ()
-                    verdict = Verdict(REFUSE, (*already, *compared.refusals))
-                    self.measured[host] = _judged(measured, verdict)
-        return self
-
     def decided(self, hosts: Collection[str], verdict: Verdict) -> Judged:
         """Give the same with another verdict for these hosts."""
         for host in hosts:
@@ -84,7 +69,7 @@ def judged(
     meant = norm(found, accepted)
     if meant is not None or accepted is None:
         for host in (host for group in found if group != meant for host in group.hosts if host not in odd):
-            measured[host] = _judged(measured[host], Verdict(REFUSE, (_difference(host, meant),)))
+            measured[host] = _judged(measured[host], refused(measured[host].verdict, [_difference(host, meant)]))
     alone = _refused_alone(found, measured)
     failed |= {host: refusal(measured[host]) for host in alone}
     ordered = sorted(found, key=lambda group: group != meant)

@@ -14,7 +14,7 @@ from backout.flow.rehearse import Measured, Wanted, measure
 from backout.flow.resume import EVENT, found_wish, stand, wanted_again, wish
 from backout.flow.run import body_of, record_refusal
 from backout.flow.session import Session, Who, require_finished
-from backout.flow.staged import Twin, compare_with_twin
+from backout.flow.staged import Twin, held_against
 from backout.flow.waves import FAILED, REFUSED, STANDING, UNTOUCHED, At, Order, Outcome, Overview, Rolled, roll
 from backout.model.redact import redact_words
 from backout.model.rollout import KEPT, Standing, attempt, waves
@@ -100,15 +100,11 @@ def _rehearsed(fleet: Fleet, asked: Asked, desk: Desk, ids: Mapping[str, str]) -
         return measure(own, _of_host(asked, session.host))
 
     results = fleet.each(act, ids)
-    found = judged(results, fleet.failed, asked.wanted.accept, asked.odd)
-    return found if desk.twin is None or not found.found else _beside(desk.twin, desk, found)
-
-
-def _beside(twin: Twin, desk: Desk, found: Judged) -> Judged:
-    """Hold each group against what the same command did on the twin, which is asked once."""
-    desk.tell.step(f"asking {twin.name} what it did there")
-    firsts = [found.measured[group.hosts[0]].document for group in found.found]
-    return found.beside(compare_with_twin(twin, desk.journal, firsts))
+    measured = {host: result for host, result in results.items() if isinstance(result, Measured)}
+    if desk.twin is not None and measured:
+        desk.tell.step(f"asking {desk.twin.name} what it did there")
+        results.update(zip(measured, held_against(desk.twin, desk.journal, [*measured.values()]), strict=True))
+    return judged(results, fleet.failed, asked.wanted.accept, asked.odd)
 
 
 def _of_host(asked: Asked, host: str) -> Wanted:

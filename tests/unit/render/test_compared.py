@@ -57,7 +57,7 @@ def test_what_became_of_it_and_how_old_that_is_stands_beside_it() -> None:
 
 def test_where_nothing_was_run_the_command_to_do_so_is_told_once() -> None:
     """A refusal tells it already, below."""
-    nothing = {"change": None, "at": None, "state": None, "there": {}, "only_here": []}
+    nothing: dict[str, Any] = {"change": None, "at": None, "state": None, "there": {}, "only_here": []}
     line = "Compared   Not run on staging. To do so: backout run -e staging -- make\n"
     assert drawn(**nothing) == line
     assert drawn(**nothing, next="backout run -e staging -- make") == "Compared   Not run on staging.\n"
@@ -66,7 +66,7 @@ def test_where_nothing_was_run_the_command_to_do_so_is_told_once() -> None:
 def test_what_is_meant_to_differ_is_counted_and_with_full_explained() -> None:
     """An exception is no secret."""
     rules = [{"what": "file:/a", "why": "each its own", "count": 1}]
-    same = {"here": {"file": 1}, "only_here": [], "excepted": rules}
+    same: dict[str, Any] = {"here": {"file": 1}, "only_here": [], "excepted": rules}
     assert "here: the same, 1 of them meant to differ." in " ".join(drawn(**same).split())
     assert "1 meant to differ, file:/a: each its own" in drawn(**same, full=True)
 
