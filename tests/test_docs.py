@@ -28,7 +28,7 @@ from backout.config.parse import (
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model.effect import KINDS
-from backout.render import change, rollout
+from backout.render import change, look, rollout
 from backout.render.error import render_error
 from backout.render.report import Wish, report
 from backout.render.schemas import names
@@ -39,6 +39,7 @@ DOCS = ROOT / "docs"
 SAMPLES = ROOT / "tests" / "formats"
 COMPLETION = ROOT / "completions" / "backout.bash"
 SCREEN = Screen(80, 24)
+NEWS = {"since": "2026-11-23T17:04:12+00:00", "counts": {"file": {"edited": 1}, "debian-package": {"edited": 3}}}
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *DOCS.rglob("*.md")) if "_build" not in path.parts)
 
 expand = runpy.run_path(str(DOCS / "generate.py"))["expand"]
@@ -68,6 +69,7 @@ def captures() -> dict[str, str]:
         "fleet.txt": rollout.rehearsals(sample("rehearsals-1.json"), SCREEN),
         "rollout.txt": rollout.outcome(sample("rehearsals-1.json"), SCREEN),
         "unfinished.txt": render_error(sample("error-1.json"), SCREEN),
+        "look.txt": look.block(sample("facts-1.json"), NEWS, SCREEN, UTC),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),
     }
 

@@ -12,13 +12,17 @@ import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from backout.errors import NotPossibleError, UsageError
+from backout.flow.looked import facts as stored
+from backout.flow.looked import keep_facts, looks
 from backout.host.archive import Archive
+from backout.host.facts.known import Known
 from backout.host.ledger import Ledger
 from backout.host.plan import pack_plan, unpack_plan
 from backout.link.wire import Link
@@ -26,8 +30,10 @@ from backout.model import pieces
 from backout.model.digest import canonical, digest
 from backout.model.effect import effect_from
 from backout.model.ledger import KEPT, REFUSED, UNDONE, fold
+from backout.model.parts import read
 from backout.model.step import Meta, Switch, Write
 from backout.render.schemas import names, schema
+from backout.store.journal import Event
 from backout.store.sqlite import SqliteJournal
 
 SAMPLES = Path(__file__).parent / "formats"
@@ -180,6 +186,35 @@ def test_a_conversation_of_wire_1_is_understood() -> None:
     assert (hello["release"], len(changes), after) == ("0.1.0", 5, 0)
     assert [effect["subject"] for effect in show["document"]["effects"]] == ["/srv/shop/gunicorn.conf.py"]
     assert said == [("progress", "after none: echo hello", b""), ("output", "stdout", b"hello\n")]
+
+
+def test_what_was_known_of_files_in_format_1_is_still_known(tmp_path: Path) -> None:
+    """A new release that hashed everything anew would be no fault; one that took a row for another would be."""
+    (tmp_path / "known").mkdir()
+    shutil.copy(SAMPLES / "known-1", tmp_path / "known" / "watch")
+    rows = [json.loads(line) for line in (SAMPLES / "known-1").read_bytes().splitlines() if line.startswith(b"[")]
+    assert [path for path, _, _ in rows] == ["/srv/shop", *(f"/srv/shop/{name}" for name in NAMES)]
+    with Known(bytes(tmp_path / "known"), "watch", 0) as known:
+        for path, stamp, value in rows:
+            names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+            status: Any = SimpleNamespace(**dict(zip(names, map(int, stamp.split(":")), strict=True)))
+            assert known.recall(path, status) == value
+
+
+NAMES = ("backout.toml", "shop.crt", "shop.ini")
+
+
+def test_the_event_of_a_look_and_its_parts_are_read(tmp_path: Path) -> None:
+    """Since when two environments differ is answered from looks that older releases stored."""
+    event = Event(**json.loads((SAMPLES / "look-1.event").read_text()))
+    facts = read((SAMPLES / "look-1.part").read_bytes())
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        body = {**event.body, "parts": keep_facts(journal, facts)}
+        journal.append(at=event.at, actor=event.actor, type=event.type, body=body)
+        (look,) = looks(journal)
+        assert (look.host, look.environment, look.body["files"]["known"]) == ("local", "production", 0)
+        assert list(stored(journal, look)) == facts
+    assert {fact.kind for fact in facts} == {"os", "file"}
 
 
 def test_the_ledger_sample_is_the_one_that_was_chained() -> None:

@@ -108,6 +108,50 @@ backout --quiet --config twins.toml run -e staging --yes -- "python3 -B deploy.p
 deploy production flask-2.2.5 jinja2-3.1.6 setuptools-65.5.0 werkzeug-2.2.3
 keep compared-1.json 3 --config twins.toml rehearse -e production -- "python3 -B deploy.py here $new"
 
+# Looks, where nothing but a system and the shop is on the disks: what else this machine has is nobody's business.
+# With the system's own Python, since ours may lie in a folder that is hidden.
+looks=/run/backout-sample
+trap 'rm -rf $shop $BACKOUT_STATE $looks' EXIT
+mkdir -p $looks && cp -r "$here/../../src" $looks/src
+rm -rf $shop && mkdir $shop && cd $shop
+printf '[db]\nhost = db1\npassword = hunter2\n' >shop.ini
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -subj "/CN=shop.example.com" \
+    -days 20 -out shop.crt 2>/dev/null
+printf '[environments.production]\nhosts = ["local"]\nwatch = ["%s"]\n' $shop >backout.toml
+printf '[environments.both]\nhosts = ["local", "web2.invalid"]\nwatch = ["%s"]\n' $shop >>backout.toml
+sleep 3 # until what was written is old enough to be believed
+cat >$looks/look <<'SH'
+for folder in /*; do
+    case $folder in
+    /bin|/boot|/dev|/etc|/lib*|/proc|/run|/sbin|/srv|/sys|/usr|/var) ;;
+    *) [ -h "$folder" ] || [ ! -d "$folder" ] || mount -t tmpfs none "$folder" ;;
+    esac
+done
+mount -t tmpfs none /var/tmp
+export BACKOUT_STATE=/run/backout-sample/state XDG_STATE_HOME=/run/backout-sample/user PYTHONPATH=/run/backout-sample/src
+cd /srv/shop
+backout() { /usr/bin/python3 -m backout --json look "$@"; }
+backout production --kind os --kind timezone --kind certificate --kind config --kind file >/run/backout-sample/facts-1.json
+echo new >new
+backout both --kind os --kind file >/run/backout-sample/looks-1.json || [ $? = 1 ]
+SH
+unshare --mount sh -e $looks/look
+cp $looks/facts-1.json $looks/looks-1.json "$here/"
+cp $looks/state/known/watch "$here/known-1"
+# What the journal keeps of a look: the event, and a part. Not the whole of it: that would be this machine.
+PYTHONPATH=$looks/src /usr/bin/python3 - $looks/user/backout/journal.db "$here" <<'PY'
+import json, pathlib, sys
+from backout.model.digest import canonical
+from backout.model.fact import Fact
+from backout.model.parts import cut
+from backout.store.sqlite import SqliteJournal
+here = pathlib.Path(sys.argv[2])
+event = next(SqliteJournal(pathlib.Path(sys.argv[1])).events(type="look"))
+(here / "look-1.event").write_bytes(canonical(event._asdict()) + b"\n")
+(part,) = cut(Fact(*row) for row in json.loads((here / "looks-1.json").read_text())["looks"][0]["facts"])
+(here / "look-1.part").write_bytes(part)
+PY
+
 # What several hosts give: each an sshd in a namespace of its own.
 cd / && rm -r $shop
 "$python" "$here/fleet.py"

@@ -13,7 +13,7 @@ from backout.cli.commands import _fleet
 from backout.cli.screens import error_text, put_bytes, screen, there
 from backout.config.find import load
 from backout.errors import BackoutError
-from backout.flow.look import Seen, code_of, document, rows, summary
+from backout.flow.look import Seen, code_of, document, news, rows, told
 from backout.flow.look import look as look_now
 from backout.model import pieces
 from backout.store.journal import Journal
@@ -72,7 +72,7 @@ def _drawn(options: Namespace, journal: Journal, results: Results) -> Iterator[b
     on = screen(options)
     encoding = sys.stdout.encoding or "utf-8"
     for number, result in enumerate(result for result in results.values() if isinstance(result, Seen)):
-        text = ("\n" if number else "") + drawing.block(summary(result), on)
+        text = ("\n" if number else "") + drawing.block(told(result), news(result), on)
         yield text.encode(encoding, "backslashreplace")
         if options.full or options.kind:
             for fact in rows(journal, result.look, options.kind):

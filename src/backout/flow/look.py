@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -19,9 +18,6 @@ from backout.store.journal import Journal
 
 LIMIT_S = 900.0
 """How long a host may take for a look: hashing a large tree for the first time is what takes so long."""
-SOON_DAYS = 30
-_DAY_S = 86400
-_CERTIFICATE = shape.fields({"subject": shape.text, "not_after": shape.like(r"\d{4}-[\d:T-]*Z")}, closed=True)
 _TOLD = ("os", "kernel", "certificate")
 _REPLY = shape.fields(
     {
@@ -101,17 +97,18 @@ def _news(journal: Journal, before: Look, now: Look) -> News:
 
 def document(journal: Journal, look: Look, kinds: Collection[str]) -> dict[str, Any]:
     """Give a `backout.facts/1` document, of some kinds alone where these are named; its `facts` are walked once."""
+    return {**_head(look, kinds), "facts": rows(journal, look, kinds)}
+
+
+def _head(look: Look, kinds: Collection[str]) -> dict[str, Any]:
     body = look.body
-    counts = {kind: count for kind, count in body["counts"].items() if not kinds or kind in kinds}
     return {
         "schema": "backout.facts/1",
         "environment": look.environment,
         "host": look.host,
         "at": _time(look.at),
-        **{name: body[name] for name in ("took_s", "skew_s")},
-        "counts": counts,
-        **{name: body[name] for name in ("files", "limits")},
-        "facts": rows(journal, look, kinds),
+        "counts": {kind: count for kind, count in body["counts"].items() if not kinds or kind in kinds},
+        **{name: body[name] for name in ("took_s", "skew_s", "files", "limits")},
     }
 
 
@@ -120,29 +117,14 @@ def rows(journal: Journal, look: Look, kinds: Collection[str]) -> Iterator[Fact]
     return (fact for fact in facts(journal, look) if not kinds or fact.kind in kinds)
 
 
-def summary(seen: Seen) -> dict[str, Any]:
-    """Put together what a person is told of a look in a few lines; times are RFC 3339."""
-    body, named = seen.look.body, {f"{fact.kind}.{fact.subject}": str(fact.value) for fact in seen.told}
-    return {
-        "host": seen.look.host,
-        "at": _time(seen.look.at),
-        "system": named.get("os.PRETTY_NAME") or named.get("os.ID") or "",
-        "kernel": named.get("kernel.release") or "",
-        **{name: body[name] for name in ("took_s", "skew_s", "counts", "files", "limits")},
-        "expiring": _expiring(seen),
-        "news": None if seen.news is None else {"since": _time(seen.news.since), "counts": seen.news.counts},
-    }
+def told(seen: Seen) -> dict[str, Any]:
+    """Give the document of a look with those of its facts alone that are told in words."""
+    return {**_head(seen.look, ()), "facts": seen.told}
 
 
-def _expiring(seen: Seen) -> list[dict[str, Any]]:
-    """Give the certificates that end within 30 days, or have ended, with the days that are left; soonest first."""
-    found = []
-    for fact in seen.told:
-        if fact.kind == "certificate" and _CERTIFICATE(fact.value):
-            with suppress(ValueError):  # a date that no calendar has: the fact tells it as it stands
-                days = (datetime.fromisoformat(fact.value["not_after"]).timestamp() - seen.look.at) / _DAY_S
-                found.append({"path": fact.subject, **fact.value, "days": days})
-    return sorted((one for one in found if one["days"] < SOON_DAYS), key=lambda one: one["days"])
+def news(seen: Seen) -> dict[str, Any] | None:
+    """Give what is new as `{since, counts}`; None at the first look."""
+    return None if seen.news is None else {"since": _time(seen.news.since), "counts": seen.news.counts}
 
 
 def _time(seconds: float) -> str:

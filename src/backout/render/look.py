@@ -3,45 +3,53 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any
 
 from rich.text import Text
 
+from backout.model import shape
 from backout.render.canvas import LABEL, labelled, text_of, wrapped
+from backout.render.change import when_text
 from backout.render.effects import counted
 from backout.render.screen import Screen
 
 _OFF_S = 2.0
+_SOON_DAYS = 30
 _SHOWN = 12
+_CERTIFICATE = shape.fields({"subject": shape.text, "not_after": shape.like(r"\d{4}-[\d:T-]+Z")})
 _MOST_LIMITS = 8
 _MOST_CHARS = 300
 Fact = tuple[str, str, Any]
 
 
-def block(summary: dict[str, Any], screen: Screen, zone: tzinfo | None = None) -> str:
-    """Draw one host: what it is, how many facts of which kinds, what is new, what ends soon, what was not read."""
+def block(document: dict[str, Any], news: dict[str, Any] | None, screen: Screen, zone: tzinfo | None = None) -> str:
+    """Draw a `backout.facts/1` document: what the host is, how many facts, what ends soon, what was not read.
+
+    `news` is what is new since the look before: `{since, counts}`, with counts by kind and operation; None at first.
+    """
     room = screen.width - LABEL
-    at = datetime.fromisoformat(summary["at"]).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
-    name, took = screen.visible(summary["host"]), f"  in {summary['took_s']:.1f} s"
-    system = ", ".join(filter(None, (summary["system"], summary["kernel"] and f"kernel {summary['kernel']}")))
-    lines = [Text.assemble((name, "bold"), f"  {at}", (took, "dim"))]
+    named = {f"{kind}.{subject}": str(value) for kind, subject, value in document["facts"] if kind in ("os", "kernel")}
+    system = [named.get("os.PRETTY_NAME", ""), f"kernel {named['kernel.release']}" if "kernel.release" in named else ""]
+    name, took = screen.visible(document["host"]), f"  in {document['took_s']:.1f} s"
+    lines = [Text.assemble((name, "bold"), f"  {when_text(document['at'], zone)}", (took, "dim"))]
     for label, text, style in (
-        ("System", screen.visible(system), ""),
-        ("Facts", _counts(summary["counts"]), ""),
-        ("New", _news(summary["news"], zone), ""),
-        ("Files", _files(summary["files"]), ""),
-        ("Clock", _clock(summary["skew_s"]), "yellow"),
+        ("System", screen.visible(", ".join(filter(None, system))), ""),
+        ("Facts", _counts(document["counts"]), ""),
+        ("New", _news(news, zone), ""),
+        ("Files", _files(document["files"]), ""),
+        ("Clock", _clock(document["skew_s"]), "yellow"),
     ):
         if text:
             lines += labelled(label, wrapped(text, room, style))
-    ends = [line for one in summary["expiring"] for line in wrapped(_end(one, screen), room, "bold red")]
-    limits = [line for limit in summary["limits"][:_MOST_LIMITS] for line in wrapped(_limit(limit, screen), room)]
-    more = len(summary["limits"]) - _MOST_LIMITS
+    ends = [line for text in _ends(document, screen) for line in wrapped(text, room, "bold red")]
+    limits = [line for limit in document["limits"][:_MOST_LIMITS] for line in wrapped(_limit(limit, screen), room)]
+    more = len(document["limits"]) - _MOST_LIMITS
     limits += [Text(screen.plain(f"… and {more} more (--json lists all)"), "dim")] if more > 0 else []
-    return text_of(
-        [*lines, *labelled("Expires", ends)[: len(ends)], *labelled("Limits", limits)[: len(limits)]], screen
-    )
+    for label, rest in (("Expires", ends), ("Limits", limits)):
+        lines += labelled(label, rest) if rest else []
+    return text_of(lines, screen)
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -51,10 +59,9 @@ def _counts(counts: dict[str, int]) -> str:
 def _news(news: dict[str, Any] | None, zone: tzinfo | None) -> str:
     if news is None:
         return "this is the first look"
-    since = datetime.fromisoformat(news["since"]).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
     words = [f"{count} {kind} {op}" for kind, ops in news["counts"].items() for op, count in sorted(ops.items())]
     shown = ", ".join(words[:_SHOWN]) + (" and more" if len(words) > _SHOWN else "")
-    return f"{shown or 'nothing'}, since {since}"
+    return f"{shown or 'nothing'}, since {when_text(news['since'], zone)}"
 
 
 def _files(files: dict[str, Any]) -> str:
@@ -70,10 +77,19 @@ def _clock(skew_s: float) -> str:
     return f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} this machine's"
 
 
-def _end(one: dict[str, Any], screen: Screen) -> str:
-    days = int(abs(one["days"]))
-    when = f"ended {counted(days, 'day')} ago" if one["days"] < 0 else f"ends in {counted(days, 'day')}"
-    return f"{screen.name(one['path'])} {when} ({screen.visible(one['subject'])})"
+def _ends(document: dict[str, Any], screen: Screen) -> list[str]:
+    """Name the certificates that end within 30 days of the look, or have ended; soonest first."""
+    found = []
+    for kind, path, value in document["facts"]:
+        if kind == "certificate" and _CERTIFICATE(value):
+            with suppress(ValueError):  # a date that no calendar has: the fact tells it as it stands
+                days = (datetime.fromisoformat(value["not_after"]) - datetime.fromisoformat(document["at"])).days
+                found.append((days, screen.name(path), screen.visible(value["subject"])))
+    return [f"{path} {_days(days)} ({subject})" for days, path, subject in sorted(found) if days < _SOON_DAYS]
+
+
+def _days(days: int) -> str:
+    return f"ended {counted(-days, 'day')} ago" if days < 0 else f"ends in {counted(days, 'day')}"
 
 
 def _limit(text: str, screen: Screen) -> str:
