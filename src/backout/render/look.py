@@ -11,9 +11,9 @@ from rich.text import Text
 
 from backout.model import shape
 from backout.render.canvas import LABEL, labelled, text_of, wrapped
-from backout.render.change import when_text
 from backout.render.effects import counted
 from backout.render.screen import Screen
+from backout.render.when import when_text
 
 _OFF_S = 2.0
 _SOON_DAYS = 30
