@@ -148,7 +148,7 @@ from backout.store.sqlite import SqliteJournal
 here = pathlib.Path(sys.argv[2])
 event = next(SqliteJournal(pathlib.Path(sys.argv[1])).events(type="look"))
 (here / "look-1.event").write_bytes(canonical(event._asdict()) + b"\n")
-(part,) = cut(Fact(*row) for row in json.loads((here / "looks-1.json").read_text())["looks"][0]["facts"])
+part = max(cut(Fact(*row) for row in json.loads((here / "looks-1.json").read_text())["looks"][0]["facts"]), key=len)
 (here / "look-1.part").write_bytes(part)
 PY
 
