@@ -334,7 +334,8 @@ def _offer_pause(options: Namespace, session: Session, console: Console) -> None
         named = ", ".join(f"{enforcer['name']} ({enforcer['how']})" for enforcer in found)
         sys.stderr.write(f"These may apply again what was taken back: {named}.\n")
     if units and (options.pause or console.ask(f"Pause {', '.join(units)}?")):
-        change = go_pause(session, units)
+        change = session.new_id()
+        go_pause(session, units, change)
         if not options.json:
             sys.stderr.write(f"Paused as change {change}; backout back starts them again.\n")
 

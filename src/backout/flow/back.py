@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from backout import __version__
 from backout.errors import ConflictError, FailedError, NeedsPersonError, UsageError
 from backout.flow.session import Session, require_finished
-from backout.model.check import AFTER, BEFORE, UNHEALTHY, CheckResult, turned_red
+from backout.model.check import AFTER, BEFORE, UNHEALTHY, turned_red
 from backout.model.verdict import Reason
 
 DONE, NEEDS_PERSON, CONFLICT = 0, 5, 6
@@ -25,38 +25,73 @@ class Target(NamedTuple):
     why: str = ""
 
 
-def back(session: Session, target: Target) -> tuple[dict[str, Any], int]:
-    """Give the `backout.back/1` document and the exit code."""
-    require_finished(session)
-    document: dict[str, Any] = {
-        "schema": "backout.back/1",
-        "undone": [],
-        "conflicts": [],
-        "checks": [],
-        "reasons": [],
-        "exit_code": DONE,
-    }
-    results = session.live_checks(BEFORE)
-    for change in _chosen(session, target):
-        if target.until_healthy and not _unwell(results):
-            break
+class Walk:
+    """Going back on one host: change after change, newest first, with checks between."""
+
+    def __init__(self, session: Session, target: Target) -> None:
+        """See what stands, and how the checks are; a NeedsPersonError when a crash left something half-way.
+
+        `left` are the changes that are still to be taken back: none where the target does not stand.
+        """
+        require_finished(session)
+        self.session, self._target = session, target
+        self.document: dict[str, Any] = {
+            "schema": "backout.back/1",
+            "undone": [],
+            "conflicts": [],
+            "checks": [],
+            "reasons": [],
+            "exit_code": DONE,
+        }
+        self._results = session.live_checks(BEFORE)
+        self.left = _standing(session.changes(), target.change)
+
+    @property
+    def unwell(self) -> bool:
+        """Tell whether a check is unhealthy."""
+        return any(result.result == UNHEALTHY for result in self._results)
+
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether nothing stands in the way so far."""
+        return bool(self.document["exit_code"] == DONE)
+
+    def step(self, new: str) -> None:
+        """Take the next change back, as change `new`, and check; what stands in the way goes into the document."""
+        change = self.left.pop(0)
         try:
-            undone = _take_back(session, change, target)
+            undone = _take_back(self.session, change, new, self._target)
         except ConflictError as error:
             found = [{"change": change["id"], **conflict} for conflict in error.conflicts]
-            document.update(conflicts=found, exit_code=CONFLICT)
-            break
-        document["undone"].append(undone)
-        before, results = results, session.live_checks(AFTER)
-        red = turned_red([*before, *results])
+            self.document.update(conflicts=found, exit_code=CONFLICT)
+            return
+        self.document["undone"].append(undone)
+        before, self._results = self._results, self.session.live_checks(AFTER)
+        red = turned_red([*before, *self._results])
         if red:
-            _need_person(document, f"Check {red[0]!r} is unhealthy since change {change['id']} was taken back.")
-            break
-    document["checks"] = [result._asdict() for result in results]
-    if target.until_healthy and document["exit_code"] == DONE and _unwell(results):
-        unwell = next(result.name for result in results if result.result == UNHEALTHY)
-        _need_person(document, f"No change is left that could be taken back, and check {unwell!r} is still unhealthy.")
-    session.learn()
+            what = f"Check {red[0]!r} is unhealthy since change {change['id']} was taken back."
+            _need_person(self.document, what)
+
+    def end(self) -> dict[str, Any]:
+        """Give the `backout.back/1` document."""
+        self.document["checks"] = [result._asdict() for result in self._results]
+        if self._target.until_healthy and self.goes_on and self.unwell:
+            unwell = next(result.name for result in self._results if result.result == UNHEALTHY)
+            what = f"No change is left that could be taken back, and check {unwell!r} is still unhealthy."
+            _need_person(self.document, what)
+        self.session.learn()
+        return self.document
+
+
+def back(session: Session, target: Target) -> tuple[dict[str, Any], int]:
+    """Give the `backout.back/1` document and the exit code."""
+    walk = Walk(session, target)
+    if not walk.left:
+        raise _nothing_to_take_back(session, target.change)
+    until = 0 if target.change or target.until_healthy else len(walk.left) - 1
+    while walk.goes_on and len(walk.left) > until and (walk.unwell or not target.until_healthy):
+        walk.step(session.new_id())
+    document = walk.end()
     return document, document["exit_code"]
 
 
@@ -70,22 +105,19 @@ def _need_person(document: dict[str, Any], what: str) -> None:
     document["exit_code"] = NEEDS_PERSON
 
 
-def _unwell(results: list[CheckResult]) -> bool:
-    return any(result.result == UNHEALTHY for result in results)
-
-
-def _chosen(session: Session, target: Target) -> list[dict[str, Any]]:
-    """Choose the changes to walk, newest first; those taken back already, and back-outs, do not stand."""
-    changes = session.changes()
+def _standing(changes: list[dict[str, Any]], down_to: str | None) -> list[dict[str, Any]]:
+    """Give the changes that stand, newest first, down to one; those taken back, and back-outs, do not stand."""
     standing = [change for change in reversed(changes) if change["stands"]]
-    if target.change is None:
-        if not standing:
-            raise UsageError("Nothing stands that could be taken back.", next="backout log shows the record.")
-        return standing if target.until_healthy else standing[:1]
+    if down_to is None:
+        return standing
     ids = [change["id"] for change in standing]
-    if target.change not in ids:
-        raise _does_not_stand(target.change, {change["id"]: change for change in changes})
-    return standing[: ids.index(target.change) + 1]
+    return standing[: ids.index(down_to) + 1] if down_to in ids else []
+
+
+def _nothing_to_take_back(session: Session, change: str | None) -> UsageError:
+    if change is None:
+        return UsageError("Nothing stands that could be taken back.", next="backout log shows the record.")
+    return _does_not_stand(change, {known["id"]: known for known in session.changes()})
 
 
 def _does_not_stand(change: str, known: dict[str, dict[str, Any]]) -> UsageError:
@@ -98,9 +130,8 @@ def _does_not_stand(change: str, known: dict[str, dict[str, Any]]) -> UsageError
     return UsageError(f"Change {change} does not stand: taken back, refused, or let go by gc.", next="backout log")
 
 
-def _take_back(session: Session, change: dict[str, Any], target: Target) -> dict[str, Any]:
-    """Take one change back and keep that; gives its entry in the document."""
-    new = session.new_id()
+def _take_back(session: Session, change: dict[str, Any], new: str, target: Target) -> dict[str, Any]:
+    """Take one change back, as change `new`, and keep that; gives its entry in the document."""
     session.tell.step(f"taking back {change['id']}")
     old = change["body"]
     body = {
@@ -132,9 +163,8 @@ def _keep_without_services(session: Session, new: str, error: FailedError) -> No
         raise NeedsPersonError(error.what, "The files are back; this service is not.", error.next) from error
 
 
-def pause(session: Session, units: list[str]) -> str:
-    """Stop what would apply the change again, as a change of its own; gives its id."""
-    new = session.new_id()
+def pause(session: Session, units: list[str], new: str) -> None:
+    """Stop what would apply the change again, as a change `new` of its own."""
     body = {
         "release": __version__,
         "who": str(session.who),
@@ -144,4 +174,3 @@ def pause(session: Session, units: list[str]) -> str:
         "pause", units=units, new=new, body={**body, "command": ["backout", "pause", *units], "checks": []}
     )
     session.learn()
-    return new

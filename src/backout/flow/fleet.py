@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from backout.errors import BackoutError, FailedError, InterruptedError
+from backout.errors import BackoutError, InterruptedError
 from backout.flow.session import Session
 from backout.link.wire import ENDING
 
@@ -45,6 +45,8 @@ class Fleet:
         self.hosts = tuple(hosts)
         self.failed: dict[str, BackoutError] = {}
         """The hosts that were not reached, or were lost on the way, and why."""
+        self.twins: dict[str, str] = {}
+        """Second names of a machine, which are left out, and the name under which it is worked with."""
         self.stopped = False
         """Whether an interrupt came while `each` was not to be interrupted."""
         self.greetings: dict[str, Greeting] = {}
@@ -57,7 +59,7 @@ class Fleet:
     @property
     def reached(self) -> tuple[str, ...]:
         """Name the hosts that can be asked, in the order of the environment."""
-        return tuple(host for host in self.hosts if host in self._sessions and host not in self.failed)
+        return tuple(host for host in self.hosts if host in self.greetings and host not in self.failed)
 
     def session(self, host: str) -> Session:
         """Give a host's session, for use in what `each` does alone."""
@@ -70,7 +72,7 @@ class Fleet:
             end()
 
     def reach(self) -> None:
-        """Reach every host; those that are not, and second names of a machine, are in `failed`.
+        """Reach every host; those that are not are in `failed`, and second names of a machine in `twins`.
 
         Ctrl-C ends at once whatever is on the way to a host, and is raised.
         """
@@ -97,14 +99,16 @@ class Fleet:
             if isinstance(answer, BackoutError):
                 self.failed[host] = answer
             elif twin := self._twin(answer):
-                self.failed[host] = _same_machine(host, twin)
+                self.twins[host] = twin
             else:
                 self.greetings[host] = answer
 
     @property
     def warnings(self) -> list[str]:
-        """Say of each host whose clock is off by more than SKEW_S by how much: times in its record are off as far."""
-        return [_skewed(host, greeting.skew_s) for host, greeting in self.greetings.items() if is_off(greeting.skew_s)]
+        """Say which names are left out, and of each clock that is off by more than SKEW_S by how much."""
+        same = [_same_machine(host, twin) for host, twin in self.twins.items()]
+        off = [_skewed(host, greeting.skew_s) for host, greeting in self.greetings.items() if is_off(greeting.skew_s)]
+        return same + off
 
     def _twin(self, greeting: Greeting) -> str | None:
         known = {known.identity: host for host, known in self.greetings.items()}
@@ -217,8 +221,5 @@ def _skewed(host: str, skew_s: float) -> str:
     return f"{host}: its clock is {abs(skew_s):.0f} s {way} this machine's; times in its record are off as far."
 
 
-def _same_machine(host: str, twin: str) -> BackoutError:
-    return FailedError(
-        f"{host} is the same machine as {twin}: it is one host, and worked with as {twin}.",
-        next="Name it once in hosts of backout.toml.",
-    )
+def _same_machine(host: str, twin: str) -> str:
+    return f"{host} is the same machine as {twin}, and worked with as {twin}: name it once in hosts of backout.toml."
