@@ -8,8 +8,8 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
@@ -131,8 +131,8 @@ def _host(options: Namespace, environment: Environment | None) -> tuple[str, str
         return LOCAL, None
     if len(environment.hosts) > 1:
         raise NotPossibleError(
-            f"Environment {environment.name} has {len(environment.hosts)} hosts; this release works on one at a time.",
-            next="Give each host an environment of its own.",
+            f"Environment {environment.name} has {len(environment.hosts)} hosts; backout {options.verb} works on one.",
+            next="Give that host an environment of its own.",
         )
     (host,) = environment.hosts
     if host == LOCAL:
@@ -140,6 +140,21 @@ def _host(options: Namespace, environment: Environment | None) -> tuple[str, str
     if getattr(options, "interactive", False):
         raise NotPossibleError(f"{host}: --interactive works on this machine alone.", next="Leave it out.")
     return host, environment.become
+
+
+def _also_on_several(alone: Callable[[Namespace], int]) -> Callable[[Namespace], int]:
+    """Let a command take its namesake in `cli.several` where the environment of -e has several hosts."""
+
+    @wraps(alone)
+    def call(options: Namespace) -> int:
+        environment = _chosen(options)
+        if environment is None or len(environment.hosts) == 1:
+            return alone(options)
+        from backout.cli import several
+
+        return int(getattr(several, options.verb)(options, environment))
+
+    return call
 
 
 def _several(options: Namespace, environment: Environment | None) -> Environment | None:
@@ -309,6 +324,7 @@ def _literal(path: str) -> str:
     return "".join(f"[{char}]" if char in "*?[" else char for char in path)
 
 
+@_also_on_several
 def back(options: Namespace) -> int:
     """`backout back`."""
     environment = _environment_at_any_price(options)
@@ -340,6 +356,7 @@ def _offer_pause(options: Namespace, session: Session, console: Console) -> None
             sys.stderr.write(f"Paused as change {change}; backout back starts them again.\n")
 
 
+@_also_on_several
 def recover(options: Namespace) -> int:
     """`backout recover`."""
     with _session(options, _chosen(options)) as (session, _):
@@ -348,6 +365,7 @@ def recover(options: Namespace) -> int:
     return 0
 
 
+@_also_on_several
 def log(options: Namespace) -> int:
     """`backout log`."""
     with _session(options, _chosen(options)) as (session, _):
@@ -357,6 +375,7 @@ def log(options: Namespace) -> int:
     return 0
 
 
+@_also_on_several
 def show(options: Namespace) -> int:
     """`backout show`."""
     with _session(options, _chosen(options)) as (session, _):
@@ -372,6 +391,7 @@ def show(options: Namespace) -> int:
     return 0
 
 
+@_also_on_several
 def gc(options: Namespace) -> int:
     """`backout gc`."""
     with _session(options, _chosen(options)) as (session, _):
@@ -380,6 +400,7 @@ def gc(options: Namespace) -> int:
     return 0
 
 
+@_also_on_several
 def doctor(options: Namespace) -> int:
     """`backout doctor`."""
     with _session(options, _chosen(options)) as (session, _):

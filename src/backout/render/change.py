@@ -53,12 +53,13 @@ def log(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None) ->
     changes = document["changes"]
     if not changes:
         return text_of([Text("No change is on record.")], screen)
-    heads = aligned([_log_row(change, screen, zone) for change in changes], 0, screen.width)
-    abouts = [Text("  " + cut(_about(change, screen), screen.width - 2, screen.plain("…"))) for change in changes]
+    heads = aligned([log_row(change, screen, zone) for change in changes], 0, screen.width)
+    abouts = [Text("  " + cut(about(change, screen), screen.width - 2, screen.plain("…"))) for change in changes]
     return text_of(itertools.chain.from_iterable(zip(heads, abouts, strict=True)), screen)
 
 
-def _log_row(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> list[Text]:
+def log_row(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> list[Text]:
+    """Give the cells of a change's first line: id, state, time, where, who."""
     word, style = _STATES[state_word(change)]
     return [
         Text(screen.visible(change["id"]), style="bold"),
@@ -69,7 +70,7 @@ def _log_row(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> lis
     ]
 
 
-def _about(change: dict[str, Any], screen: Screen) -> str:
+def about(change: dict[str, Any], screen: Screen) -> str:
     """Say in one line what a change is: its reason, and its command."""
     command = f"takes back {change['undoes']}" if change["undoes"] else command_text(change["command"])
     return screen.visible(f"{change['why']} · {command}" if change["why"] else command)

@@ -48,6 +48,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "error",
             "facts",
             "gc",
+            "hosts",
             "init",
             "looks",
             "recovered",
