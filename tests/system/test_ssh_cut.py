@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -141,6 +142,22 @@ def test_a_link_that_is_cut_at_the_question_leaves_nothing(reach: World, web1: H
     assert (code, CUT in shown) == (1, True), shown
     gone(web1)
     assert (web1.stages(), app(reach)) == ([], OLD)
+
+
+def test_what_a_killed_host_half_left_on_another_file_system_is_found(reach: World, web1: Host) -> None:
+    """A rehearsal that waited for its wave: its id could not be rehearsed again, and gc did not see its layer."""
+
+    def killed() -> None:
+        os.kill(web1.halves()[0], signal.SIGKILL)
+
+    words = ("run", *HERE, "--network", "none", "--", f"echo new > {reach.site}/new")
+    code, shown = at_the_question(reach, killed, *words)
+    assert (code, CUT in shown) == (1, True), shown
+    gone(web1)
+    (left,) = (web1.site / ".backout").iterdir()
+    assert web1.stages() == [left.name]
+    assert reach.backout("gc", *HERE, "--older-than", "0").returncode == 0
+    assert (web1.stages(), list(web1.site.iterdir())) == ([], [])
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])

@@ -140,7 +140,7 @@ class Archive:
 
     def drop(self, folders: Iterable[bytes] = ()) -> None:
         """Let the change's bits go: its stage folders, plan and raw effects; the document stays readable."""
-        drop_stages(folders)
+        drop_stages((*folders, self._stage + b"/" + os.fsencode(self.change)))
         for name in (b"plan.json", b"raw.json.gz"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.folder + b"/" + name)

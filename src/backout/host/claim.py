@@ -52,6 +52,13 @@ def unclaim(ledger: Ledger, change: str) -> None:
         drop_stages([_folder(ledger, change)])
 
 
+def settled(ledger: Ledger, change: str) -> None:
+    """Remove a claimed id's folder where nothing of the change lies in it: the ledger has the id from here on."""
+    folder = _folder(ledger, change)
+    if os.path.isdir(folder) and not os.listdir(folder):
+        drop_stages([folder])
+
+
 def _folder(ledger: Ledger, change: str) -> bytes:
     return change_folder(b"/", ledger.state, holds_state=True, change=change)
 

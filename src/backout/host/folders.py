@@ -139,7 +139,8 @@ class Folders:
     def remove(self, layers: Sequence[Layer]) -> None:
         """Remove everything that `make` made, and give the mount roots their times back."""
         for layer in layers:
-            remove_tree(layer.folder)
+            if layer.folder != self.primary:  # which goes last: while it is there, all that lies elsewhere is ours
+                remove_tree(layer.folder)
         for path in reversed(self._made):
             if path == self.primary:
                 remove_tree(path)

@@ -15,11 +15,14 @@ from backout.host import network as networks
 from backout.host.archive import drop_stages
 from backout.host.busy import busy
 from backout.host.egress import limits_from, parse_destination, proxy_environment, upstream_of
+from backout.host.folders import remove_tree
 from backout.host.layerview import LayerView
+from backout.host.mounts import is_within
 from backout.host.plan import Plan, leave_alone, plan
 from backout.host.proxy import Proxy
 from backout.host.sandbox import Sandbox
 from backout.host.scan import Scan, orphaned_edits, scan
+from backout.host.stage import Layer, change_folder
 from backout.lens import Meaning, explain
 from backout.lens.noise import PROMOTE, YIELD
 from backout.model import shape
@@ -124,7 +127,7 @@ def _rehearse(
     ]
     obstacles += _marked(meaning, view, b"127.0.0.1:%d" % sandbox.proxy_port) if sandbox.proxy_port else []
     obstacles += foreign.obstacles(scanned, sandbox.layers, exit_code, bytes(said))
-    drop_stages(layer.folder for layer in sandbox.layers if layer.folder not in chosen.folders)
+    _drop_unused(sandbox.layers, chosen.folders, change_folder(b"/", state, holds_state=True, change=request.change))
     return Rehearsed(
         document,
         meaning.effects,
@@ -137,6 +140,18 @@ def _rehearse(
         let_go=lambda: sandbox.close(keep=False),
         output=redact(said.decode(errors="surrogateescape")).encode(errors="surrogateescape"),
     )
+
+
+def _drop_unused(layers: Sequence[Layer], used: Collection[bytes], primary: bytes) -> None:
+    """Remove layers of which nothing is applied.
+
+    The change's folder below the state folder stays, be it empty: while it is there, all that lies elsewhere is ours.
+    """
+    drop_stages(layer.folder for layer in layers if layer.folder not in used and not is_within(layer.folder, primary))
+    if primary not in used:
+        for name in os.listdir(primary):
+            if not any(is_within(folder, os.path.join(primary, name)) for folder in used):
+                remove_tree(os.path.join(primary, name))
 
 
 def _marked(meaning: Meaning, view: LayerView, address: bytes) -> list[str]:

@@ -29,7 +29,7 @@ from backout.errors import (
 )
 from backout.host import libc
 from backout.host.archive import Archive
-from backout.host.claim import claim, require_new, unclaim
+from backout.host.claim import claim, require_new, settled, unclaim
 from backout.host.execute import Conflict
 from backout.host.gc import collect
 from backout.host.ledger import Ledger, make_state
@@ -153,6 +153,7 @@ class Host:
         plan_hash = Archive(self.state, change).keep(rehearsed.plan, rehearsed.scanned.raw.values(), document)
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
         self._ledger.append(change, REFUSED, {**body, "plan": plan_hash, **({"moved": moved} if moved else {})})
+        settled(self._ledger, change)
 
     def apply(self, change: str, body: dict[str, Any], document: dict[str, Any]) -> int:
         """Apply exactly what was rehearsed; gives how many caches the host keeps its own, newer version of."""
@@ -168,7 +169,9 @@ class Host:
         require_new(self._ledger, order.change)
         with told("The change could not be applied", UNTOUCHED):  # before the apply: what fails after it is half-way
             Archive(self.state, order.change).keep_output(output)
-        return self._transactions.apply(order, body, document)
+        left = self._transactions.apply(order, body, document)
+        settled(self._ledger, order.change)
+        return left
 
     def keep(self, change: str, body: dict[str, Any]) -> None:
         """Say that an applied change stays."""
