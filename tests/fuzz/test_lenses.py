@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.lens import explain, lenses
+from backout.lens import config, explain, lenses
 from backout.lens.textdiff import text_diff
+from backout.model import shape
 from backout.model.digest import digest
 from backout.model.effect import DOCUMENT as EFFECTS
+from backout.model.fact import ROW
 from backout.model.service import ServiceRequest
 from backout.model.shape import is_deeper
 from backout.model.state import State
@@ -177,3 +179,19 @@ def test_what_a_lens_tells_fits_what_is_read_back() -> None:
         "noise": [n.document() for n in meaning.noise], "verdict": {"decision": "ask", "reasons": []},
     }  # fmt: skip
     assert EFFECTS(document)
+
+
+@hunted(150)
+@given(st.sampled_from(["/srv/a.json", "/srv/a.ini", "/srv/.env", "/srv/a.toml"]), mutated(tuple(FILES.values())))
+def test_every_key_that_is_told_of_a_file_can_be_sent_and_kept(path: str, content: bytes) -> None:
+    """One that the other side refuses to read would take the rest of a look along."""
+    for subject, value in config.known(os.fsencode(path), content):
+        row = ["config", subject, value]
+        assert ROW(row)
+        assert shape.load(json.dumps(row)) == row
+
+
+def test_numbers_and_characters_that_json_does_not_have_are_not_told() -> None:
+    """The file itself is, by its hash."""
+    content = b'{"nan": NaN, "large": 1e999, "half": "\\ud800", "\\ud800": 1, "good": 1}'
+    assert config.known(b"/srv/a.json", content) == [("/srv/a.json#good", 1)]

@@ -68,15 +68,18 @@ def look_at(session: Session, host: str, greeting: Greeting) -> Seen:
         raise FailedError("There is no journal to keep a look in.")
     environment = None if session.environment is None else session.environment.name
     watch, services = ((), ()) if session.environment is None else session.environment[4:6]
-    keeping, told = Keeping(journal), list[Fact]()
+    keeping, told, taken = Keeping(journal), list[Fact](), Counter[str]()
 
     def take(some: Iterable[Fact]) -> None:
         keeping.take(some)
+        taken.update(fact.kind for fact in some)
         told.extend(fact for fact in some if fact.kind in _TOLD)
 
     reply = session.link.look(take, watch=list(watch), services=list(services))
     if not _REPLY(reply):
         raise FailedError("The host half said of its look what this one does not understand.")
+    if taken != reply["counts"]:
+        raise FailedError("Facts were lost on the way from the host: the look is not kept.", next="Look once more.")
     at = reply.pop("at") - greeting.skew_s
     where = {"host": host, "environment": environment, "identity": greeting.identity, "skew_s": greeting.skew_s}
     before = newest(journal, host, environment)

@@ -21,6 +21,8 @@ from backout.model.redact import MASK, redact_value
 
 RANK = 70
 
+_LONG_NUMBER = re.compile(rb"\d{4300}")
+"""More digits than Python reads (docs.python.org, "Integer string conversion length limitation")."""
 _PLAIN = re.compile(r"[^\s.\"#]+")
 
 
@@ -47,7 +49,17 @@ def known(path: bytes, content: bytes) -> list[tuple[str, object]]:
     """Tell every key of a file as effects show it: subject and value, masked; none of what is no configuration."""
     read = reader_for(path)
     flat = (read(content) if read is not None else None) or {}
-    return [(_subject(path, key), _shown(key, text)) for key, text in flat.items()]
+    rows = ((_subject(path, key), _shown(key, text)) for key, text in flat.items())
+    return [row for row in rows if _can_be_told(row)]
+
+
+def _can_be_told(row: tuple[str, object]) -> bool:
+    """Tell whether other programs can read it: numbers and characters may be in a file that JSON does not have."""
+    try:
+        written = json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogateescape")
+    except ValueError:
+        return False
+    return _LONG_NUMBER.search(written) is None
 
 
 def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str]) -> bytes | None:

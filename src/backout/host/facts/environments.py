@@ -59,7 +59,7 @@ def _found(looking: Looking, on: Ground) -> Iterator[tuple[str, bool, list[str]]
     """
     twins = on.twins()
     _tell_left_out(looking, on, twins)
-    with Known(os.fsencode(looking.state) + b"/known", "folders", looking.began_ns) as known:
+    with looking.recall("folders") as known:
         stack = ["/"]
         while stack:
             path = stack.pop()
@@ -158,7 +158,7 @@ def _odd(looking: Looking, on: Ground, listed: dict[str, str | None], area: str)
     found, others = [], 0
     steady = on.on(next(iter(listed))) in DISKS
     parents = Parents()
-    with Known(os.fsencode(looking.state) + b"/known", area, looking.began_ns) as known:
+    with looking.recall(area) as known:
         for path in sorted(listed, key=lambda path: path.split("/")):
             digest = listed[path]
             others += digest == "unknown"

@@ -85,7 +85,7 @@ class Walk:
             return
         try:
             name = Name(descriptor, os.fsencode(last or "."))
-            status = name.lstat()
+            status = self._status(root, name)
             if status is None:
                 self._looking.limit(f"{root} is watched, and not there.")
                 return
@@ -108,7 +108,7 @@ class Walk:
                     continue
                 name = Name(descriptor, os.fsencode(left.pop()))
                 child = f"{path.rstrip('/')}/{os.fsdecode(name.name)}"
-                status = name.lstat()
+                status = self._status(child, name)
                 if status is None or self._is_ours(child, path):
                     continue
                 own = self._ground.points[child].kind if child in self._ground.points else kind
@@ -127,7 +127,19 @@ class Walk:
         except OSError as error:  # too deep for as many open folders as there may be, or not ours to list
             self._looking.unread(path, error)
             return stack
-        return [*stack, (path, descriptor, sorted(os.listdir(descriptor), reverse=True), kind)]
+        try:
+            found = sorted(os.listdir(descriptor), reverse=True)
+        except OSError as error:
+            self._looking.unread(path, error)
+            found = []
+        return [*stack, (path, descriptor, found, kind)]
+
+    def _status(self, path: str, name: Name) -> os.stat_result | None:
+        try:
+            return name.lstat()
+        except OSError as error:  # a mount that has lost its other end
+            self._looking.unread(path, error)
+            return None
 
     def _is_ours(self, child: str, parent: str) -> bool:
         """Leave out what is backout's own: the state folder, and the stages at the roots of file systems."""

@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, final
+from typing import Any, BinaryIO, Callable, NamedTuple, final
 
 from backout.host.files import make_private
 from backout.host.tree import Parents, open_file
@@ -46,17 +46,18 @@ class Known:
     """One area's rows: `recall` and `keep` are asked path by path, in the order of a walk (parts compared as text).
 
     When the block ends well, what was recalled and kept is what the next look knows. Nothing here can fail a look:
-    what cannot be read is not known, and why it could not be written is in `trouble`.
+    what cannot be read is not known, and why it could not be written is told.
     """
 
-    def __init__(self, folder: bytes, area: str, began_ns: int) -> None:
+    def __init__(self, folder: bytes, area: str, began_ns: int, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Know what the file `area` of a folder holds; `tell` is given a sentence when that cannot be written."""
+        self._tell = tell
         self._path = folder + b"/" + os.fsencode(area)
         self._began_ns = began_ns
         self._rows: Iterator[_Row] = iter(())
         self._row: _Row | None = None
         self._new: BinaryIO | None = None
         self._digest = hashlib.sha256()
-        self.trouble = ""
 
     def __enter__(self) -> Known:
         """Begin to read what was known, and to write what is; of two looks at once, one writes."""
@@ -115,7 +116,8 @@ class Known:
             self._give_up(failure)
 
     def _give_up(self, error: OSError | None) -> None:
-        self.trouble = "" if error is None else error.strerror or str(error)
+        if error is not None:
+            self._tell(f"What was hashed is not kept for the next look: {error.strerror or error}.")
         if self._new is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._path + b".new")

@@ -7,11 +7,14 @@ import stat as st
 import time
 from collections.abc import Iterable
 
+from backout.host.facts.known import Known
 from backout.host.mounts import is_within
 
 _CHUNK_BYTES = 1 << 18
 """Asked for more at a time, /proc/sys says that there is no memory for it."""
 _LONG = 60
+_MOST_UNREAD = 10_000
+_SHOWN = 3
 
 
 class Looking:
@@ -25,8 +28,12 @@ class Looking:
         self.began_ns = time.time_ns()
         self.limits: list[str] = []
         self.seen = self.hashed = self.known = 0
-        self.tally: dict[str, list[str]] = {}
-        """What is told once for many: a sentence with the paths that it is about."""
+        self._unread: dict[str, set[str]] = {}
+        """The paths that could not be read, or the first of very many, by reason."""
+
+    def recall(self, area: str) -> Known:
+        """Open what was known of an area at the last look."""
+        return Known(os.fsencode(self.state) + b"/known", area, self.began_ns, self.limit)
 
     def limit(self, text: str) -> None:
         """Say what could not be told, once."""
@@ -35,7 +42,9 @@ class Looking:
 
     def unread(self, path: str, error: OSError) -> None:
         """Say that a path could not be read; many are told in one line for each reason."""
-        self.tally.setdefault(error.strerror or str(error), []).append(path)
+        paths = self._unread.setdefault(error.strerror or str(error), set())
+        if len(paths) < _MOST_UNREAD:
+            paths.add(path)
 
     def read(self, path: str) -> bytes | None:
         """Give a file's content, of a link what it leads to; None when no file is there, or it may not be read."""
@@ -72,7 +81,7 @@ class Looking:
 
     def all_limits(self) -> list[str]:
         """Give what could not be told, in sentences."""
-        return [*self.limits, *(_of_many(why, paths) for why, paths in self.tally.items())]
+        return [*self.limits, *(_of_many(why, paths) for why, paths in self._unread.items())]
 
 
 def outermost(paths: Iterable[str]) -> tuple[str, ...]:
@@ -84,7 +93,7 @@ def outermost(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _of_many(why: str, paths: list[str]) -> str:
-    shown = ", ".join(path if len(path) <= _LONG else f"{path[:_LONG]}…" for path in sorted(set(paths))[:3])
-    more = len(set(paths)) - 3
-    return f"Could not be read: {shown}{f' and {more} more' if more > 0 else ''} ({why})."
+def _of_many(why: str, paths: set[str]) -> str:
+    shown = ", ".join(path if len(path) <= _LONG else f"{path[:_LONG]}…" for path in sorted(paths)[:_SHOWN])
+    more = f"{'at least ' if len(paths) == _MOST_UNREAD else ''}{len(paths) - _SHOWN}" if len(paths) > _SHOWN else ""
+    return f"Could not be read: {shown}{f' and {more} more' if more else ''} ({why})."

@@ -41,17 +41,25 @@ def sysctl(looking: Looking) -> Iterator[Fact]:
 def _below(looking: Looking, folder: str) -> Iterator[Fact]:
     for name in looking.names(f"{_SYSCTL}/{folder}"):
         inner = f"{folder}/{name}".lstrip("/")
-        status = os.stat(f"{_SYSCTL}/{inner}", follow_symlinks=False)
         if _MOVING.fullmatch(inner) or _is_passing_interface(inner):
             continue
-        if st.S_ISDIR(status.st_mode):
+        mode = _mode(f"{_SYSCTL}/{inner}")
+        if st.S_ISDIR(mode):
             yield from _below(looking, inner)
-        elif status.st_mode & 0o444:
+        elif mode & 0o444:
             value = looking.read(f"{_SYSCTL}/{inner}")
             if value is not None:
                 text = os.fsdecode(value).strip().replace("\t", " ")
                 subject = inner.replace(".", "\0").replace("/", ".").replace("\0", "/")  # as sysctl(8) writes it
                 yield Fact("sysctl", subject, MASK if _SECRET.fullmatch(inner) and text else text)
+
+
+def _mode(path: str) -> int:
+    """Give what a name is and allows; 0 when its device went away meanwhile."""
+    try:
+        return os.stat(path, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _is_passing_interface(path: str) -> bool:

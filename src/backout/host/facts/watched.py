@@ -54,17 +54,11 @@ def files(looking: Looking, on: Ground) -> Iterator[Fact]:
     """Tell every path under `watch`, in order; files that are as they were have the hash they had."""
     if not looking.watch:
         return
-    with Known(os.fsencode(looking.state) + b"/known", "watch", looking.began_ns) as known:
+    with looking.recall("watch") as known:
         for met in Walk(looking, on):
             value = _known_value(looking, known, met)
             if value is not None:
                 yield Fact("file", met.path, value)
-    _tell(looking, known)
-
-
-def _tell(looking: Looking, known: Known) -> None:
-    if known.trouble:
-        looking.limit(f"What was hashed is not kept for the next look: {known.trouble}.")
 
 
 def _known_value(looking: Looking, known: Known, met: Met) -> Any:
@@ -88,7 +82,7 @@ def contents(looking: Looking, on: Ground) -> dict[str, list[Fact]]:
     found: dict[str, list[Fact]] = {"config": [], "certificate": []}
     if not looking.watch:
         return found
-    with Known(os.fsencode(looking.state) + b"/known", "contents", looking.began_ns) as known:
+    with looking.recall("contents") as known:
         for met in Walk(looking, on):
             if st.S_ISREG(met.status.st_mode) and _has_words(met):
                 _take(looking, known, met, found)
