@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kit.cli import Backout
-from kit.sshd import World, world
+from kit.sshd import USER, World, world
 from kit.user import UserBackout, user_backout
 
 CONFIG = """
@@ -29,6 +29,9 @@ watch = ["{app}"]
 hosts = ["web2"]
 watch = ["{app}"]
 become = "sudo"
+[environments.stranger]
+hosts = ["web3"]
+watch = ["{app}"]
 [environments.here]
 hosts = ["local"]
 watch = ["{app}"]
@@ -182,6 +185,26 @@ def test_sudo_makes_root_and_says_no_more_than_an_ordinary_user_who_says_what_is
     shop.disconnect()
     shop.configure("")
     web2.sudoers.write_text("")
+
+
+def test_a_host_that_can_keep_nothing_is_looked_at_all_the_same(shop: World) -> None:
+    """A login without rights, whose state folder is somebody else's: what that costs is said."""
+    web3 = shop.hosts["web3"]
+    web3.state.mkdir(exist_ok=True)
+    shutil.rmtree(web3.cache, ignore_errors=True)
+    web3.cache.mkdir()
+    os.chown(web3.cache, USER, USER)
+    shop.disconnect()
+    shop.configure("Host web3\n  User deploy\n")
+    document, code = shop.backout.json("look", "stranger", "--kind", "user")
+    shop.disconnect()
+    shop.configure("")
+    shutil.rmtree(web3.cache)
+    assert (code, facts(document, "user")["deploy"]["uid"]) == (0, USER)
+    limits = " ".join(document["limits"])
+    assert "not kept for the next look" in limits
+    assert "without root" in limits
+    assert "a password is set" in limits
 
 
 def test_a_look_is_told_in_a_few_lines(shop: World) -> None:

@@ -27,6 +27,7 @@ _REPLY = shape.fields(
             {**dict.fromkeys(("seen", "hashed", "known"), shape.whole), "how": shape.text}, closed=True
         ),
         "limits": shape.many(shape.text),
+        "identity": shape.text,
         "ledger_seq": shape.whole,
         "newest_change": shape.maybe(shape.text),
     },
@@ -81,7 +82,7 @@ def look_at(session: Session, host: str, greeting: Greeting) -> Seen:
     if taken != reply["counts"]:
         raise FailedError("Facts were lost on the way from the host: the look is not kept.", next="Look once more.")
     at = reply.pop("at") - greeting.skew_s
-    where = {"host": host, "environment": environment, "identity": greeting.identity, "skew_s": greeting.skew_s}
+    where = {"host": host, "environment": environment, "skew_s": greeting.skew_s}
     before = newest(journal, host, environment)
     event = journal.append(at=at, actor=host, type=LOOK, body={**where, **reply, "parts": keeping.end()})
     seen = look_of(journal, event)

@@ -78,9 +78,10 @@ class Host:
         }
 
     def look(self, watch: list[str], services: list[str], kinds: list[str] | None = None) -> dict[str, Any]:
-        """Tell what holds here: {at, took_s, counts, files, limits, ledger_seq, newest_change}.
+        """Tell what holds here: {at, took_s, counts, files, limits, identity, ledger_seq, newest_change}.
 
-        The facts go ahead, as events, in their order. Of some kinds alone where these are named.
+        The facts go ahead, as events, in their order. Of some kinds alone where these are named. `identity` is that of
+        `hello`, told once more since the state folder may have been made meanwhile.
         """
         from backout.host.facts.look import facts, reply
         from backout.host.facts.looking import Looking
@@ -89,7 +90,8 @@ class Host:
         looking = Looking(self.state, watch, services)
         self._tell("facts", (list(fact) for fact in facts(looking, kinds, counts)))
         entries = self._ledger.entries()
-        known = {"ledger_seq": len(entries), "newest_change": entries[-1].change if entries else None}
+        newest = entries[-1].change if entries else None
+        known = {"identity": identity(self.state), "ledger_seq": len(entries), "newest_change": newest}
         return {**reply(looking, time.monotonic() - begun, counts), **known}
 
     def doctor(self) -> list[dict[str, Any]]:
