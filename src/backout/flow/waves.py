@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +23,7 @@ BACKED_OUT, FAILED, REFUSED, UNKNOWN, UNTOUCHED, STUCK, STANDING = (
     "standing",
 )
 """What became of a host, besides `kept`: `failed` is as before; `standing` had it before or needed nothing."""
+_TICK_S = 0.05
 _LIMIT_S = 900.0
 """How long a host may take for its part of a wave, besides its checks and the command after the apply."""
 
@@ -102,17 +103,14 @@ def roll(fleet: Fleet, order: Order) -> Rolled:
     Ctrl-C stops after the wave that is under way.
     """
     rolled = Rolled([UNTOUCHED] * len(order.waves), {}, interrupted=False)
-    stop = threading.Event()
 
     def interrupt() -> None:
-        fleet.stopped = True
-        stop.set()
+        fleet.stopped = True  # and no more: a lock that is taken in a handler may be held by what it interrupted
 
     with interrupts(interrupt):
         for number, wave in enumerate(order.waves):
-            if number and order.pace.pause_s and not fleet.stopped:
-                order.tell.step(f"{order.pace.pause_s:.0f} s pause before wave {number + 1} of {len(order.waves)}")
-                stop.wait(order.pace.pause_s)
+            if number:
+                _pause(fleet, order, number)
             if fleet.stopped:
                 return rolled._replace(interrupted=True)
             order.tell.step(f"wave {number + 1} of {len(order.waves)}")
@@ -122,6 +120,15 @@ def roll(fleet: Fleet, order: Order) -> Rolled:
             if _failures(rolled.hosts) > order.pace.max_failures:
                 break
     return rolled._replace(interrupted=fleet.stopped and len(rolled.hosts) < sum(map(len, order.waves)))
+
+
+def _pause(fleet: Fleet, order: Order, number: int) -> None:
+    """Wait before a wave, until an interrupt."""
+    over = time.monotonic() + order.pace.pause_s
+    if order.pace.pause_s:
+        order.tell.step(f"{order.pace.pause_s:.0f} s pause before wave {number + 1} of {len(order.waves)}")
+    while not fleet.stopped and time.monotonic() < over:
+        time.sleep(_TICK_S)
 
 
 def _failures(hosts: Mapping[str, Outcome]) -> int:

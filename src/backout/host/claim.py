@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import signal
+from collections.abc import Iterator
 
 from backout.errors import RefusedError
 from backout.host.archive import drop_stages
@@ -15,13 +18,27 @@ from backout.host.stage import change_folder
 from backout.host.tree import open_path
 
 
-def claim(ledger: Ledger, change: str) -> None:
+@contextlib.contextmanager
+def claimed(ledger: Ledger, change: str) -> Iterator[None]:
     """Take an id for a rehearsal, for the life of this process; a RefusedError when it is not to be had.
 
-    Its folder in the stage is held from here on. What a killed rehearsal of that id left is removed before.
+    Its folder in the stage is held from here on; it is gone again when what is done inside goes wrong. What a killed
+    rehearsal of that id left is removed before. Ctrl-C waits until it is clear whose the folder is.
     """
-    while not _claimed(ledger, change):
-        pass  # what lay there had to go first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        while not _claimed(ledger, change):
+            pass  # what lay there had to go first
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield
+    except BaseException:
+        if os.path.isdir(_folder(ledger, change)):
+            drop_stages([_folder(ledger, change)])
+        raise
 
 
 def _claimed(ledger: Ledger, change: str) -> bool:
@@ -44,12 +61,6 @@ def _claimed(ledger: Ledger, change: str) -> bool:
     if not fresh:
         os.close(descriptor)
     return fresh
-
-
-def unclaim(ledger: Ledger, change: str) -> None:
-    """Remove the folder of a claimed id whose rehearsal did not begin."""
-    if os.path.isdir(_folder(ledger, change)):
-        drop_stages([_folder(ledger, change)])
 
 
 def settled(ledger: Ledger, change: str) -> None:

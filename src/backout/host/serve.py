@@ -29,7 +29,7 @@ from backout.errors import (
 )
 from backout.host import libc
 from backout.host.archive import Archive
-from backout.host.claim import claim, require_new, settled, unclaim
+from backout.host.claim import claimed, require_new, settled
 from backout.host.execute import Conflict
 from backout.host.gc import collect
 from backout.host.ledger import Ledger, make_state
@@ -110,12 +110,8 @@ class Host:
         asked = {"cwd": os.getcwd(), "environ": dict(os.environ), **asked}
         checks = tuple(check_from(check) for check in asked.pop("checks", ()))
         request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
-        claim(self._ledger, request.change)
-        try:
+        with claimed(self._ledger, request.change):
             rehearsed = rehearse(request, self.state, self._output, self._progress)
-        except BaseException:
-            unclaim(self._ledger, request.change)
-            raise
         self._rehearsed[request.change] = rehearsed
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
         self._tell("effects", (effect.document() for effect in rehearsed.effects))
