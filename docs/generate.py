@@ -48,7 +48,7 @@ KIND_WORDS = {
 KEY_WORDS = {
     "environments": "tables: one for each environment",
     "commands": "tables: one for each named command, for `backout run NAME` and `backout rehearse NAME`",
-    "hosts": 'list of texts, needed: `"local"` is this machine, and the only host that this release works on',
+    "hosts": 'list of texts, needed: OpenSSH destinations, or `"local"`, which is this machine',
     "become": '`"sudo"`: how to become root on the host. Read and checked; without effect on this machine',
     "same_as": "the environment that this one should be like: effects are compared with what was done there",
     "watch": "list of absolute paths that parity and drift look at. Read and checked; nothing uses it yet",

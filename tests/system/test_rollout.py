@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -53,6 +55,30 @@ def test_nothing_is_applied_without_an_answer_and_the_digest_is_told(shops: Shop
     assert (code, document["rollout"], shops.lines) == (3, None, [0, 0, 0])
     assert group["digest"] in group["verdict"]["reasons"][0]["next"]
     assert "refused" in shops.record("web1").values()
+
+
+def test_on_a_terminal_it_is_asked_once_and_one_line_shows_what_each_host_is_at(shops: Shops) -> None:
+    """For thirty-eight hosts one question, about all of them."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        argv = shops.world.backout.argv(*shops.words())
+        os.execvpe(argv[0], argv, {**shops.world.backout.environ, "TERM": "xterm"})
+    shown, asked = b"", False
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # EIO: it has ended
+            break
+        if not asked and b"[y/N]" in shown:
+            asked = True
+            os.write(terminal, b"y\n")
+    os.close(terminal)
+    text = shown.decode()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, text
+    assert text.count("Apply exactly this to 3 hosts, in 3 waves? [y/N]") == 1
+    assert (text.count("3 alike: web1, web2, web3"), shops.lines) == (1, [1, 1, 1])
+    assert "rehearsing on 3 hosts: " in text
+    assert "wave 2 of 3: web2 applying" in text
 
 
 def test_an_odd_host_is_refused_unless_it_is_named(shops: Shops) -> None:

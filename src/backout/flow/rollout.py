@@ -211,7 +211,7 @@ def _outcomes(asked: Asked, rollout: _Rollout, rolled: Rolled | None) -> dict[st
             outcomes[host] = Outcome(REFUSED, reason.what, reason.next, RefusedError.exit_code)
         elif rolled is not None and host in rolled.hosts:
             outcomes[host] = rolled.hosts[host]
-        else:
+        elif host in found.measured:  # any other is a second name of a machine
             outcomes[host] = Outcome(UNTOUCHED, "The rollout stopped before it.", on, 1)
     return outcomes
 

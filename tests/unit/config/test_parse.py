@@ -9,6 +9,7 @@ from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
 from backout.model.guard import Guard
 from backout.model.meant import Rule
+from backout.model.rollout import Pace
 from backout.model.selector import Selector
 
 DESIGN = """\
@@ -291,3 +292,27 @@ def test_one_value_where_a_list_is_wanted_is_shown_as_a_list(text: str, line: st
     with pytest.raises(ConfigError) as refused:
         parse(text)
     assert refused.value.next == line
+
+
+def test_the_pace_of_a_rollout_is_read() -> None:
+    """Without a word it is careful: one host, then a quarter at a time, and the first failure stops it."""
+    read = parse(in_environment('canary = 2\nwave = 5\npause = "30s"\nmax_failures = 3'), "backout.toml")
+    assert read.environments[0].pace == Pace(2, "5", 30.0, 3)
+    assert parse(in_environment('wave = "10%"')).environments[0].pace.wave == "10%"
+    assert parse(in_environment("")).environments[0].pace == Pace(1, "25%", 0.0, 0)
+
+
+@pytest.mark.parametrize("line", ["canary = -1", 'canary = "1"', "max_failures = true", "max_failures = 1000000"])
+def test_a_number_of_hosts_is_one(line: str) -> None:
+    """Anything else would be guessed at when it matters."""
+    assert f"backout.toml:3: environments.prod.{line.split(maxsplit=1)[0]} must be a number of hosts" in refusal(
+        in_environment(line)
+    )
+
+
+@pytest.mark.parametrize("value", ["0", '"0%"', '"200%"', "true", "2.5", '"all"', "[1]"])
+def test_a_size_of_waves_is_a_number_or_a_share(value: str) -> None:
+    """A wave of nobody would never end."""
+    assert 'wave must be a number of hosts from 1 on, or a share such as "25%", not' in refusal(
+        in_environment(f"wave = {value}")
+    )

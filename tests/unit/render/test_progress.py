@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from backout.render.progress import SilentReporter, TerminalReporter, reporter
+from backout.render.progress import Crowd, SilentReporter, TerminalReporter, crowd, reporter
 from backout.render.screen import Screen
 
 
@@ -103,3 +103,24 @@ def test_only_a_terminal_is_told() -> None:
     silent.done()
     assert isinstance(silent, SilentReporter)
     assert written(to) == ""
+
+
+def test_hosts_are_named_with_what_they_are_at_while_they_fit() -> None:
+    """Of three hosts one wants to know which one is slow; of fifty how many are done."""
+    few = crowd("wave 2 of 5", {"web3": "applying", "web4": "checking"}, Screen(80, 24))
+    assert few == "wave 2 of 5: web3 applying · web4 checking"
+    many = crowd("wave 2 of 5", {f"web{n}": "applying" if n else "kept" for n in range(50)}, Screen(80, 24))
+    assert many == "wave 2 of 5: 1 kept · 49 applying"
+
+
+def test_a_crowd_begins_anew_with_every_step() -> None:
+    """What a host was at in the wave before is over."""
+    said: list[str] = []
+    told = Crowd(said.append, Screen(80, 24, unicode=False))
+    told.begin("wave 1 of 2")
+    told.at("web1", "kept")
+    told.begin("wave 2 of 2")
+    told.at("web2", "applying")
+    told.at("web3", "applying")
+    assert said[-1] == "wave 2 of 2: web2 applying - web3 applying"
+    assert said[:3] == ["wave 1 of 2", "wave 1 of 2: web1 kept", "wave 2 of 2"]
