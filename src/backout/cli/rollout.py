@@ -45,13 +45,12 @@ def _led(options: Namespace, environment: Environment, named: Command | None, tw
         asked = rollout.Asked(environment, wanted, frozenset(options.odd))
         desk = rollout.Desk(_who(), journal, view, bootstrap.new_change_id, twin)
         try:
-            document, code = act(fleet, asked, desk)
+            _, code = act(fleet, asked, desk)
         except KeyboardInterrupt:
             raise InterruptedError("Interrupted.", state="Every host is as it was before.") from None
         except BackoutError as error:
-            error.next = there(error.next, away)
+            error.next, error.shown = there(error.next, away), view.shown and options.json
             raise
-        view.show(document)
     return int(code)
 
 
@@ -63,6 +62,8 @@ class Several:
         self._options, self._console = options, console
         self._crowd = Crowd(console.step, screen(options, sys.stderr))
         self._asked = False
+        self.shown = False
+        """Whether what came of it was given."""
 
     def step(self, text: str) -> None:
         """Say what begins now for all of them."""
@@ -86,6 +87,7 @@ class Several:
     def show(self, document: dict[str, Any]) -> None:
         """Give what came of it: with --json the document, else what was not shown yet."""
         self._console.done()
+        self.shown = True
         self._name_environment(document)
         if self._options.json:
             put_json(document, "groups")

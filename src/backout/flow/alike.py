@@ -45,6 +45,10 @@ class Judged(NamedTuple):
         """Give the groups of the document, the one that is meant first."""
         return [_group(group, {host: self.measured[host] for host in group.hosts}) for group in self.found]
 
+    def miss(self, results: Mapping[str, object]) -> None:
+        """Take note of the hosts on which something went wrong since."""
+        self.failed.update({host: error for host, error in results.items() if isinstance(error, BackoutError)})
+
     def decided(self, hosts: Collection[str], verdict: Verdict) -> Judged:
         """Give the same with another verdict for these hosts."""
         for host in hosts:

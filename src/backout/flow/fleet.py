@@ -151,6 +151,10 @@ class Fleet:
             raise KeyboardInterrupt
         return results
 
+    def stop(self) -> None:
+        """Note an interrupt, and no more: a lock that a handler takes may be held by what it interrupted."""
+        self.stopped = True
+
     def _begin(self, host: str, act: Callable[[str], Any], *arguments: Any) -> Future[Any]:
         def bounded() -> Any:
             with self._some:

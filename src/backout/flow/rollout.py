@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from backout.config.values import Environment
 from backout.errors import RefusedError, UsageError
 from backout.flow.alike import Judged, judged
-from backout.flow.fleet import Fleet, exit_code
+from backout.flow.fleet import Fleet, exit_code, interrupts
 from backout.flow.rehearse import Measured, Wanted, measure
 from backout.flow.resume import EVENT, found_wish, stand, wanted_again, wish
 from backout.flow.run import body_of, record_refusal
 from backout.flow.session import Session, Who, require_finished
 from backout.flow.staged import Twin, held_against
-from backout.flow.waves import FAILED, REFUSED, STANDING, UNTOUCHED, At, Order, Outcome, Overview, Rolled, roll
+from backout.flow.waves import FAILED, LIMIT_S, REFUSED, STANDING, UNTOUCHED, At, Order, Outcome, Overview, Rolled, roll
 from backout.model.redact import redact_words
 from backout.model.rollout import KEPT, Standing, attempt, waves
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
@@ -56,8 +56,9 @@ def require_known(environment: Environment, odd: Iterable[str]) -> None:
 def rehearse(fleet: Fleet, asked: Asked, desk: Desk) -> tuple[dict[str, Any], int]:
     """Rehearse on every host at the same time; give the `backout.rehearsals/1` document and the exit code."""
     found = _rehearsed(fleet, asked, desk, dict.fromkeys(fleet.reached, desk.new_id()))
-    _let_go(fleet, found.measured)
+    _let_go(fleet, found, found.measured)
     document = _document(asked, found, None)
+    desk.tell.show(document)
     return document, document["exit_code"]
 
 
@@ -97,14 +98,26 @@ def _rehearsed(fleet: Fleet, asked: Asked, desk: Desk, ids: Mapping[str, str]) -
         session = _told(session, desk)
         require_finished(session)
         own = session._replace(new_id=lambda: ids[session.host])
-        return measure(own, _of_host(asked, session.host))
+        measured = measure(own, _of_host(asked, session.host))
+        effects = measured.document["effects"]
+        shared = known.setdefault(measured.document["digest"], effects)
+        measured.document["effects"] = shared if shared == effects else effects  # in memory once, not once a host
+        return measured
 
-    results = fleet.each(act, ids)
+    known: dict[str, list[Any]] = {}
+    results = fleet.each(act, ids, limit_s=_limit_s(asked))
     measured = {host: result for host, result in results.items() if isinstance(result, Measured)}
     if desk.twin is not None and measured:
         desk.tell.step(f"asking {desk.twin.name} what it did there")
         results.update(zip(measured, held_against(desk.twin, desk.journal, [*measured.values()]), strict=True))
     return judged(results, fleet.failed, asked.wanted.accept, asked.odd)
+
+
+def _limit_s(asked: Asked) -> float | None:
+    """Give the time that a host may take for a rehearsal; nobody knows how long a command without a limit takes."""
+    wanted = asked.wanted
+    checks_s = 2 * sum(check.within_s for check in asked.environment.checks)
+    return None if wanted.timeout_s is None else wanted.timeout_s + LIMIT_S + checks_s
 
 
 def _of_host(asked: Asked, host: str) -> Wanted:
@@ -119,9 +132,11 @@ def _told(session: Session, desk: Desk) -> Session:
     return session._replace(tell=At(desk.tell, session.host))
 
 
-def _let_go(fleet: Fleet, measured: Mapping[str, Measured]) -> None:
-    there = [host for host in measured if host in fleet.reached]
-    fleet.each(lambda session: session.link.ask("let_go", change=measured[session.host].change), there)
+def _let_go(fleet: Fleet, found: Judged, hosts: Iterable[str]) -> None:
+    def let_go(session: Session) -> None:
+        session.link.ask("let_go", change=found.measured[session.host].change)
+
+    found.miss(fleet.each(let_go, [host for host in hosts if host in fleet.reached]))
 
 
 def _go(fleet: Fleet, asked: Asked, desk: Desk, rollout: _Rollout) -> tuple[dict[str, Any], int]:
@@ -136,17 +151,20 @@ def _go(fleet: Fleet, asked: Asked, desk: Desk, rollout: _Rollout) -> tuple[dict
         _record_refusals(fleet, order, found, desk)
         done = _outcomes(asked, rollout, None) if rollout.done or found.idle else None
         document = _document(asked, found, done and _told_rollout(rollout.id, [], done))
+        desk.tell.show(document)
         return document, document["exit_code"]
     found.decided(going, Verdict(ALLOW))
     _record(desk, asked, recorded, "begun", {})
-    _record_refusals(fleet, order, found, desk)
-    rolled = roll(fleet, order)
-    outcomes = _outcomes(asked, rollout, rolled)
-    _record(desk, asked, recorded, "interrupted" if rolled.interrupted else "ended", outcomes)
-    told = [{"hosts": list(wave), "state": state} for wave, state in zip(order.waves, rolled.waves, strict=True)]
-    document = _document(asked, found, _told_rollout(rollout.id, told, outcomes))
-    if rolled.interrupted:
-        document["exit_code"] = INTERRUPTED
+    with interrupts(fleet.stop):  # from here on it is only noted: what stands where is told in the end
+        _record_refusals(fleet, order, found, desk)
+        rolled = roll(fleet, order)
+        outcomes = _outcomes(asked, rollout, rolled)
+        told = [{"hosts": list(wave), "state": state} for wave, state in zip(order.waves, rolled.waves, strict=True)]
+        document = _document(asked, found, _told_rollout(rollout.id, told, outcomes))
+        if rolled.interrupted:
+            document["exit_code"] = INTERRUPTED
+        desk.tell.show(document)
+        _record(desk, asked, recorded, "interrupted" if rolled.interrupted else "ended", outcomes)
     return document, document["exit_code"]
 
 
@@ -190,8 +208,8 @@ def _record_refusals(fleet: Fleet, order: Order, found: Judged, desk: Desk) -> N
     def refuse(session: Session) -> None:
         record_refusal(_told(session, desk), found.measured[session.host], order.bodies[session.host])
 
-    fleet.each(refuse, [host for host in refused if host in fleet.reached], interruptible=False)
-    _let_go(fleet, {host: m for host, m in found.measured.items() if host in found.idle or m.failed is not None})
+    found.miss(fleet.each(refuse, [host for host in refused if host in fleet.reached], interruptible=False))
+    _let_go(fleet, found, [host for host, m in found.measured.items() if host in found.idle or m.failed is not None])
 
 
 def _outcomes(asked: Asked, rollout: _Rollout, rolled: Rolled | None) -> dict[str, Outcome]:

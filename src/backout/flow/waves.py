@@ -24,8 +24,8 @@ BACKED_OUT, FAILED, REFUSED, UNKNOWN, UNTOUCHED, STUCK, STANDING = (
 )
 """What became of a host, besides `kept`: `failed` is as before; `standing` had it before or needed nothing."""
 _TICK_S = 0.05
-_LIMIT_S = 900.0
-"""How long a host may take for its part of a wave, besides its checks and the command after the apply."""
+LIMIT_S = 900.0
+"""How long a host may take for a rehearsal, or its part of a wave, besides the command and the checks."""
 
 
 class Overview(Protocol):
@@ -39,6 +39,9 @@ class Overview(Protocol):
 
     def ask(self, question: str, about: dict[str, Any]) -> bool | None:
         """Show what a question is about and ask; None, and nothing shown, when nobody is there to answer."""
+
+    def show(self, document: dict[str, Any]) -> None:
+        """Show what came of it."""
 
 
 class At(NamedTuple):
@@ -103,11 +106,7 @@ def roll(fleet: Fleet, order: Order) -> Rolled:
     Ctrl-C stops after the wave that is under way.
     """
     rolled = Rolled([UNTOUCHED] * len(order.waves), {}, interrupted=False)
-
-    def interrupt() -> None:
-        fleet.stopped = True  # and no more: a lock that is taken in a handler may be held by what it interrupted
-
-    with interrupts(interrupt):
+    with interrupts(fleet.stop):
         for number, wave in enumerate(order.waves):
             if number:
                 _pause(fleet, order, number)
@@ -170,7 +169,7 @@ def _each(fleet: Fleet, order: Order, wave: tuple[str, ...], act: Callable[[Sess
 def _limit_s(fleet: Fleet, wanted: Wanted, wave: Sequence[str]) -> float | None:
     """Give the time that a host of a wave may take; nobody knows how long a command after the apply takes."""
     checks = fleet.session(wave[0]).checks
-    return None if wanted.after else _LIMIT_S + sum(check.within_s for check in checks)
+    return None if wanted.after else LIMIT_S + sum(check.within_s for check in checks)
 
 
 def _apply(session: Session, order: Order, measured: Measured) -> _Applied:

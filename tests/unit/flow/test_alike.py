@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.errors import FailedError
+from backout.errors import BackoutError, FailedError
 from backout.flow.alike import Judged, judged
 from backout.flow.rehearse import Measured
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
@@ -56,7 +56,7 @@ def test_what_was_accepted_is_what_is_meant() -> None:
 
 def test_a_host_that_fails_or_is_refused_alone_is_left_out_and_the_rest_goes_on() -> None:
     """One full disk must not stop thirty-seven others, nor hide among them."""
-    results = {
+    results: dict[str, Measured | BackoutError] = {
         "web1": measured("x"),
         "web2": measured("x", REFUSE),
         "web3": measured("half", REFUSE, failed=1),
@@ -64,7 +64,7 @@ def test_a_host_that_fails_or_is_refused_alone_is_left_out_and_the_rest_goes_on(
         "web5": measured("x", idle=True),
     }
     found = judged(results, {"web6": FailedError("It was not reached.")}, None, ())
-    assert (going(found), found.idle) == (["web1"], {"web5"})
+    assert (going(found), sorted(found.idle)) == (["web1"], ["web5"])
     codes = {host: error.exit_code for host, error in found.failed.items()}
     assert codes == {"web2": 3, "web3": 1, "web4": 1, "web6": 1}
     assert [group["hosts"] for group in found.groups()] == [["web1", "web5"]]
