@@ -1,10 +1,11 @@
-"""Plays a small story on four hosts, and keeps a sample of what `run` gives on several; `record.sh` begins it."""
+"""Plays a small story on four hosts, and keeps samples of what several give; `record.sh` begins it."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
@@ -17,6 +18,10 @@ CONFIG = f"""
 [environments.production]
 hosts = ["web1", "web2", "web3", "web4"]
 wave = 1
+[environments.first]
+hosts = ["web1"]
+[environments.mistyped]
+hosts = ["web1", "web2.invalid"]
 
 [[environments.production.checks]]
 name = "answers"
@@ -38,9 +43,15 @@ def main() -> None:
             made.environments(CONFIG)
             change = f"sed -i 's/workers = 2/workers = 4/' {CONF}"
             document, _ = made.backout.json("run", "-e", "production", "--yes", "--after", AFTER, "--", change)
-            (Path(__file__).parent / "rehearsals-1.json").write_text(json.dumps(document) + "\n")
+            _keep("rehearsals-1.json", document)
+            made.backout("run", "-e", "first", "--yes", "--", f"echo timeout = 30 >> {CONF}")
+            _keep("hosts-1.json", made.backout.json("back", "-e", "mistyped", "--why", "a typing error")[0])
         finally:
             Path(SHOP).rmdir()
+
+
+def _keep(name: str, document: dict[str, Any]) -> None:
+    (Path(__file__).parent / name).write_text(json.dumps(document) + "\n")
 
 
 main()
