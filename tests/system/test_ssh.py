@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -147,13 +148,48 @@ def test_two_hosts_have_records_of_their_own(reach: World, app: Path) -> None:
 def test_what_works_on_this_machine_alone_says_so(reach: World) -> None:
     """Half of it would be worse than none."""
     for words, what in {
-        ("log", "-e", "both"): "2 hosts",
-        ("edit", *HERE, "/etc/hosts"): "edit works on this machine alone",
+        ("edit", "-e", "both", "/etc/hosts"): "has 2 hosts; backout edit works on one",
         ("run", *HERE, "--interactive", "--", "true"): "--interactive works on this machine alone",
     }.items():
         error, code = reach.backout.json(*words)
         assert (code, what in error["what"], bool(error["next"])) == (7, True, True)
     assert reach.backout("log", "-e", "here").returncode == 0
+
+
+def test_a_file_of_the_host_is_edited_here_and_saved_there(reach: World, app: Path) -> None:
+    """The editor is the one that the person has here; what it saves is a change that expects just that file."""
+    seen = reach.folder / "seen"
+    editor = reach.folder / "editor"
+    editor.write_text(f'#!/bin/sh\ncp "$1" {seen}; echo "token = hunter2" >> "$1"\n')
+    editor.chmod(0o755)
+    done = reach.backout("edit", *HERE, "--why", "a token", str(app), EDITOR=str(editor))
+    assert done.returncode == 0, done.stderr
+    assert (seen.read_text(), app.read_text()) == ("workers = 2\n", "workers = 2\ntoken = hunter2\n")
+    row = reach.backout.json("log", *HERE)[0]["changes"][0]
+    assert (row["command"], row["why"], row["host"]) == (["backout", "edit", str(app)], "a token", "web1")
+    assert reach.backout("back", *HERE).returncode == 0
+    new = reach.folder / "new.conf"
+    done = reach.backout("edit", *HERE, str(new), EDITOR=str(editor))
+    assert (done.returncode, new.read_text()) == (0, "token = hunter2\n"), done.stderr
+    assert reach.backout("back", *HERE).returncode == 0
+    assert not new.exists()
+
+
+def test_a_colleagues_save_while_the_editor_is_open_is_not_overwritten(reach: World, app: Path) -> None:
+    """What the file was when the editor opened is what the save is meant to replace."""
+    editor = reach.folder / "late"
+    editor.write_text(f'#!/bin/sh\necho "mine" >> "$1"; echo "theirs" >> {app}\n')
+    editor.chmod(0o755)
+    error, code = reach.backout.json("edit", *HERE, str(app), environ={"EDITOR": str(editor)})
+    assert (code, app.read_text()) == (6, "workers = 2\ntheirs\n")
+    assert "was changed by somebody else while you edited it" in error["what"]
+    assert error["next"] == f"backout edit -e production {app}"
+    kept = Path(error["state"].rpartition("kept in ")[2].rstrip("."))
+    assert kept.read_text() == "workers = 2\nmine\n"
+    shutil.rmtree(kept.parent)
+    for name, what in {"relative": "not an absolute path", str(app.parent): "is not a file"}.items():
+        error, code = reach.backout.json("edit", *HERE, name, environ={"EDITOR": str(editor)})
+        assert (code, what in error["what"]) == (2, True), error
 
 
 def test_ctrl_c_reaches_the_host_and_leaves_nothing_there(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import getpass
 import os
@@ -10,6 +11,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
@@ -274,25 +276,20 @@ def _told_once(console: Console) -> Iterator[None]:
 
 def edit(options: Namespace) -> int:
     """`backout edit`."""
-    from backout.cli.editor import edited
+    from backout.cli.editor import edited, edited_there
 
     config = load(options.config)
     environment = _environment(options, config)
-    if _host(options, environment)[0] != LOCAL:
-        raise NotPossibleError(
-            "backout edit works on this machine alone.",
-            next=f"Change it with a command: backout run -e {options.environment} -- CMD…",
-        )
-    file = os.path.realpath(options.file)
     with _session(options, environment, _twin(options, config, environment)) as (session, console):
         require_finished(session)  # before the editor: nobody's work is to be lost by a refusal
-        with edited(file) as edit:
+        here = options.begun is not None
+        with edited(os.path.realpath(options.file)) if here else edited_there(session.link, options.file) as edit:
             if not (edit.is_changed or options.json):
                 put(f"{options.file} is unchanged.\n")
                 return 0
             edit.require_unmoved()
             with _told_once(console):
-                document, code = apply(session, _edit_wanted(options, edit))
+                document, code = apply(session, _edit_wanted(options, edit, None if here else session))
         console.show(document)
     return code
 
@@ -301,13 +298,16 @@ _WRITE = 'if [ -n "$3" ]; then cmp -s "$3" "$2"; else [ ! -e "$2" ]; fi && { cmp
 """Write the copy over the file, in place, if that still is what the editor was given, asked in the view at its base."""
 
 
-def _edit_wanted(options: Namespace, edit: Edited) -> Wanted:
-    """Write the edited copy over the file, and expect just that."""
-    file = str(edit.file)
+def _edit_wanted(options: Namespace, edit: Edited, there: Session | None) -> Wanted:
+    """Write the edited copy over the file, and expect just that; on another host, with copies that are laid there."""
+    file, original, copy = str(edit.file), str(edit.original or ""), str(edit.copy)
+    if there is not None:
+        data = [path and base64.b64encode(Path(path).read_bytes()).decode() for path in (original, copy)]
+        original, copy = there.link.ask("lay", original=data[0] if original else None, copy=data[1])
     return Wanted(
-        argv=("/bin/sh", "-c", _WRITE, "edit", str(edit.copy), file, str(edit.original or "")),
-        cwd=os.getcwd(),
-        environ=dict(os.environ),
+        argv=("/bin/sh", "-c", _WRITE, "edit", copy, file, original),
+        cwd=None if there else os.getcwd(),
+        environ=None if there else dict(os.environ),
         expect=(parse_selector(f"file:{_literal(file)}"),),
         network="none",
         why=options.why,

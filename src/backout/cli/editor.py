@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from backout.errors import BackoutError, ConflictError, FailedError, UsageError
+from backout.link.wire import Link
 
 
 class Edited(NamedTuple):
-    """An edit: the file, what it was when the editor opened (None: it was not there), and the edited copy."""
+    """An edit: the file, what it was when the editor opened (None: it was not there), and the edited copy.
+
+    `now` gives what the file holds now.
+    """
 
     file: Path
     original: Path | None
     copy: Path
+    now: Callable[[], bytes | None]
 
     @property
     def is_changed(self) -> bool:
@@ -29,11 +35,23 @@ class Edited(NamedTuple):
 
     def require_unmoved(self) -> None:
         """Raise a ConflictError when somebody else changed the file while the editor was open (law 4)."""
-        now = self.file.read_bytes() if self.file.is_file() else None
-        if now != (None if self.original is None else self.original.read_bytes()):
+        if self.now() != (None if self.original is None else self.original.read_bytes()):
             raise ConflictError(
                 f"{self.file} was changed by somebody else while you edited it.", next=f"backout edit {self.file}"
             )
+
+
+@contextlib.contextmanager
+def edited_there(link: Link, file: str) -> Iterator[Edited]:
+    """Let the user edit a copy of a file of another host; like `edited`."""
+    given = link.ask("give_out", path=file)["path"]
+
+    def now() -> bytes | None:
+        data = link.ask("give_out", path=given)["data"]
+        return None if data is None else base64.b64decode(data)
+
+    with _opened(Path(given), now) as edit:
+        yield edit
 
 
 @contextlib.contextmanager
@@ -46,10 +64,20 @@ def edited(file: str) -> Iterator[Edited]:
     """
     path = Path(file)
     _require_editable(path)
-    folder = Path(tempfile.mkdtemp(prefix="backout-edit-"))
-    edit = Edited(path, folder / "original" if path.exists() else None, folder / path.name)
+    with _opened(path, lambda: path.read_bytes() if path.is_file() else None) as edit:
+        yield edit
+
+
+@contextlib.contextmanager
+def _opened(path: Path, now: Callable[[], bytes | None]) -> Iterator[Edited]:
     try:
-        _copy(edit)
+        content = now()
+    except OSError as error:
+        raise FailedError(f"{path} cannot be read: {error.strerror}.") from None
+    folder = Path(tempfile.mkdtemp(prefix="backout-edit-"))
+    edit = Edited(path, None if content is None else folder / "original", folder / path.name, now)
+    try:
+        _copy(edit, content)
         _edit(edit.copy)
         yield edit
     except BackoutError as error:
@@ -75,15 +103,13 @@ def _require_editable(path: Path) -> None:
         raise FailedError(f"You may not write {asked}.", next="Run backout with sudo, or edit another file.")
 
 
-def _copy(edit: Edited) -> None:
+def _copy(edit: Edited, content: bytes | None) -> None:
     try:
-        if edit.original is None:
-            edit.copy.touch()
-        else:
-            shutil.copyfile(edit.file, edit.original)
-            shutil.copyfile(edit.original, edit.copy)
+        if edit.original is not None:
+            edit.original.write_bytes(content or b"")
+        edit.copy.write_bytes(content or b"")
     except OSError as error:
-        raise FailedError(f"{edit.file} cannot be read: {error.strerror}.") from None
+        raise FailedError(f"{edit.copy} cannot be written: {error.strerror}.") from None
 
 
 def _edit(copy: Path) -> None:

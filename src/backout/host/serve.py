@@ -12,6 +12,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ from backout.errors import (
     RefusedError,
     UsageError,
 )
-from backout.host import libc
+from backout.host import lend, libc
 from backout.host.archive import Archive
 from backout.host.claim import claimed, require_new, settled
 from backout.host.execute import Conflict
@@ -61,6 +62,7 @@ class Host:
         self._ledger = Ledger(self.state)
         self._transactions = Transactions(self._ledger, self._service)
         self._rehearsed: dict[str, Rehearsed] = {}
+        self._lent: list[str] = []
 
     def hello(self) -> dict[str, Any]:
         """Tell who answers, and what time it is there (seconds since the epoch).
@@ -126,6 +128,8 @@ class Host:
 
     def end(self) -> None:
         """Drop what nobody can ask for any more; what the ledger knows of is needed, and stays."""
+        for folder in self._lent:
+            shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(NeedsPersonError):  # a ledger that cannot be read: gc looks after the rest
             known = {change.id for change in self._transactions.changes()} if self._rehearsed else set()
             for change in self._rehearsed.keys() - known:
@@ -294,6 +298,15 @@ class Host:
             lambda: collect(self._ledger, older_than_s, standing=standing, dry_run=dry_run)
         )
         return collected
+
+    def give_out(self, path: str) -> dict[str, Any]:
+        """Give a file to be edited elsewhere, as `host.lend.give_out` does."""
+        return lend.give_out(path)
+
+    def lay(self, original: str | None, copy: str) -> list[str]:
+        """Lay what a file was and what it is to be where a command reads it, until the end; gives their paths."""
+        self._lent.append(lend.new_folder())
+        return [lend.lay(self._lent[-1], "original", original), lend.lay(self._lent[-1], "copy", copy)]
 
     def enforcers(self) -> list[dict[str, Any]]:
         """Name what would put a change back that was taken back."""

@@ -21,7 +21,19 @@ _INTERRUPTIBLE = ("rehearse", "check", "after", "apply", "redo", "take_back")
 """What Ctrl-C means to stop; the rest takes moments and is bookkeeping, which is finished."""
 _AS_LONG_AS_IT_TAKES = ("rehearse", "check", "after", "look")
 """What has limits of its own: --timeout, `within`; or none, since it is as long as the operator's command."""
-_READING = ("hello", "changes", "entries", "unfinished", "is_whole", "enforcers", "doctor", "show", "output")
+_READING = (
+    "hello",
+    "changes",
+    "entries",
+    "unfinished",
+    "is_whole",
+    "enforcers",
+    "doctor",
+    "show",
+    "output",
+    "give_out",
+    "lay",
+)
 READING_S, CHANGING_S = 60.0, 1800.0
 """How long a host may take for what only reads its record, and for one change with its services."""
 
