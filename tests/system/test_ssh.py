@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -104,6 +105,22 @@ def test_the_host_half_travels_once_and_a_wrong_one_is_replaced(reach: World, we
     assert reach.backout("log", *HERE).returncode == 0
     assert (half.read_bytes() == whole, mark.exists()) == (True, False)
     assert [path.name for path in half.parent.iterdir()] == [half.name]
+
+
+def test_host_halves_that_nobody_used_for_a_month_go_when_another_one_comes(reach: World, web1: Host) -> None:
+    """Each release brings its own; the cache of a host would grow for ever."""
+    assert reach.backout("log", *HERE).returncode == 0
+    (half,) = (web1.cache / "backout").iterdir()
+    old, fresh = (half.parent / f"{letter * 64}.pyz" for letter in "ab")
+    for path, days in ((old, 31), (fresh, 29), (half, 31)):
+        path.touch()
+        os.utime(path, times=(time.time() - days * 86400,) * 2)
+    assert reach.backout("log", *HERE).returncode == 0
+    assert {old, fresh, half} == set(half.parent.iterdir())
+    half.unlink()
+    assert reach.backout("log", *HERE).returncode == 0
+    assert {fresh, half} == set(half.parent.iterdir())
+    fresh.unlink()
 
 
 def test_a_place_where_others_may_write_is_no_place_for_the_host_half(reach: World, web1: Host) -> None:

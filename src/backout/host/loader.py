@@ -10,9 +10,11 @@ import hashlib
 import os
 import stat
 import sys
+import time
 
 WORD = "backout.boot/1"
 """What begins every line that is meant for the controller, among whatever a login shell prints."""
+UNUSED_S = 30 * 86400
 _CHUNK = 1 << 16
 
 
@@ -60,7 +62,16 @@ def take_in(path: str, sha256: str, size: int) -> bool:
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)
+    forget_unused(os.path.dirname(path))
     return is_whole(path, sha256)
+
+
+def forget_unused(folder: str) -> None:
+    """Let go of the host halves of other releases that nobody has used for a month: each use sets the time anew."""
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if ".pyz" in name and os.lstat(path).st_mtime < time.time() - UNUSED_S:
+            os.unlink(path)
 
 
 def forget_coercion() -> None:
@@ -81,6 +92,7 @@ def load(sha256: str, size: int) -> None:
             if not take_in(path, sha256, size):
                 say("damaged")
                 raise SystemExit(1)
+        os.utime(path)
     except OSError as error:
         say("unwritable", f"{path}: {error.strerror}")
         raise SystemExit(1) from None
