@@ -65,7 +65,7 @@ class _Field:
 
     def look(self, group: str) -> None:
         """Look with backout."""
-        done = self.made.backout("look", "-e", group)
+        done = self.made.backout("look", group)
         if done.returncode:
             sys.exit(f"backout look: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
@@ -100,6 +100,6 @@ class _Field:
 @contextmanager
 def contests(place: Place) -> Iterator[tuple[Contest, Contest]]:
     """Give the contests over one host and over fifty, which are there as long."""
-    with world() as made:
+    with world(bare=True) as made:
         field = _Field(place, made)
         yield field.contest("one"), field.contest("fifty")

@@ -21,6 +21,8 @@ USER = 61235
 """The id of the ordinary user that every host has: deploy."""
 _MARK = b"sys.stdin.buffer.raw.readline"
 """What stands in the command line of every host half that was reached by ssh."""
+_SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib64", "lost+found", "proc", "run", "sbin", "sys", "usr", "var"}
+"""What a system has at its root; all else belongs to whoever uses this machine."""
 _WAIT = "exec sleep infinity"
 _SHELL = '#!/bin/sh\nexec /bin/sh "$@"\n'
 
@@ -194,6 +196,12 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _bare() -> str:
+    """Give the mounts that hide what is not the system's: a developer's machine has Pythons by the dozen."""
+    hidden = [f"/{name}" for name in sorted({*os.listdir("/")} - _SYSTEM) if os.path.isdir(f"/{name}")]
+    return "; ".join(f"mount -t tmpfs -o mode=755 bare {path}" for path in [*hidden, "/var/tmp"])
+
+
 def _address(number: int, last: int) -> str:
     """Give one of the two addresses of a host's cable, in 198.18.0.0/16."""
     return f"198.18.{number // 64}.{4 * (number % 64) + last}"
@@ -202,8 +210,9 @@ def _address(number: int, last: int) -> str:
 class World:
     """The controller and its hosts. `backout` is the command line as the controller has it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, bare: bool = False) -> None:
         self.folder = folder
+        self.first = [_bare()] if bare else []
         (folder / "controller").mkdir()
         self.site = folder / "site"
         """Where each host has a disk of its own; all else of the file system they share."""
@@ -253,6 +262,7 @@ class World:
             self.folder / name,
             name,
             self.site,
+            *self.first,
             f"ip link add far{number} type veth {near}",
             f"ip address add {_address(number, 2)}/30 dev far{number}",
             f"ip link set far{number} up",
@@ -307,11 +317,14 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """Give a world in a folder of its own on the root file system, and end all of it."""
-    folder = Path(tempfile.mkdtemp(prefix="backout-ssh-", dir="/var/tmp"))
+def world(*, bare: bool = False) -> Iterator[World]:
+    """Give a world in a folder of its own on the root file system, and end all of it.
+
+    The hosts of a bare one see the system, and nothing that else lies on this machine.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="backout-ssh-", dir="/var/cache" if bare else "/var/tmp"))
     folder.chmod(0o755)
-    made = World(folder)
+    made = World(folder, bare=bare)
     try:
         yield made
     finally:
