@@ -74,21 +74,33 @@ def main() -> int:
     compileall.compile_dir(os.path.join(ROOT, "src"), quiet=1)  # as an installation by pip leaves it
     gc.disable()  # as backout has it; the floors that share its process have it, too
     place = Place(folder, options.peer or shutil.which("try"), options.seed)
-    told, failed = [_machine()], False
+    told, failed = dict[str, str](), False
     try:
         for name in options.names or NAMES:
             act = OTHERS.get(name) or functools.partial(_measured, name)
             part, is_good = act(place, options.rounds)
             failed = failed or not is_good
-            told.append(part)
-            sys.stdout.write(told[-1] + "\n")
+            told[name] = part
+            sys.stdout.write(part + "\n")
             sys.stdout.flush()
     finally:
         shutil.rmtree(folder)
     if options.write:
-        with open(PAGE, "w", encoding="utf-8") as page:
-            page.write("\n".join(told))
+        _write(told)
     return int(failed)
+
+
+def _write(told: dict[str, str]) -> None:
+    """Write what was measured into the page; what it has of other benches stays."""
+    with open(PAGE, encoding="utf-8") as page:
+        before = page.read().partition("\n## ")[2]
+    known: dict[str, str] = {}
+    for section in before.split("\n## "):
+        name = section.partition("(`")[2].partition("`)")[0]
+        known[name] = "\n".join(filter(None, (known.get(name), f"## {section.rstrip()}\n")))
+    parts = [_machine(), *(part for name in NAMES if (part := told.get(name) or known.get(name)))]
+    with open(PAGE, "w", encoding="utf-8") as page:
+        page.write("\n".join(parts))
 
 
 def _measured(name: str, place: Place, rounds: int | None) -> tuple[str, bool]:
@@ -126,8 +138,8 @@ def _machine() -> str:
         f"Measured with `./run bench --write`: backout {__version__}, Python {platform.python_version()}, "
         f"Linux {platform.release().split('-')[0]}, {os.cpu_count()} CPUs, {memory_gib:.0f} GiB, "
         f"/ on {_file_system()}.\n"
-        "Contenders take turns; a round in which nothing counts comes first. Your numbers will differ: compare rows, "
-        "not machines. Nothing here is asserted by a test.\n"
+        "Parts may be measured one by one. Contenders take turns; a round in which nothing counts comes first. "
+        "Your numbers will differ: compare rows, not machines. Nothing here is asserted by a test.\n"
     )
 
 

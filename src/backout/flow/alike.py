@@ -68,7 +68,7 @@ def judged(
     """
     measured = {host: result for host, result in results.items() if isinstance(result, Measured)}
     failed = {**unreached, **{host: error for host, error in results.items() if isinstance(error, BackoutError)}}
-    failed |= {host: refusal(m) for host, m in measured.items() if m.failed is not None}
+    failed |= {host: _failure(m) for host, m in measured.items() if m.failed is not None}
     found = groups({host: m.document["digest"] for host, m in measured.items() if host not in failed})
     meant = norm(found, accepted)
     if meant is not None or accepted is None:
@@ -79,6 +79,13 @@ def judged(
     ordered = sorted(found, key=lambda group: group != meant)
     left = tuple(group._replace(hosts=tuple(h for h in group.hosts if h not in alone)) for group in ordered)
     return Judged(measured, failed, left, meant and meant.digest)
+
+
+def _failure(measured: Measured) -> BackoutError:
+    """Say why a host is left out on which the command failed, in its last words: nobody sees what it wrote there."""
+    error = refusal(measured)
+    error.what += f" Its last words: {measured.said}" if measured.said else ""
+    return error
 
 
 def _difference(host: str, meant: Group | None) -> Reason:

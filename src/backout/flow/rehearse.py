@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A rehearsal and its judgement; `idle` tells that an apply would do nothing."""
+    """A rehearsal and its judgement; `idle` tells that an apply would do nothing, `said` the command's last line."""
 
     change: str
     document: dict[str, Any]
@@ -53,6 +53,7 @@ class Measured(NamedTuple):
     failed: int | None
     before: tuple[CheckResult, ...]
     idle: bool = False
+    said: str = ""
 
 
 def measure(session: Session, wanted: Wanted) -> Measured:
@@ -88,7 +89,8 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         ],
         verdict=verdict.document(),
     )
-    return held(session, Measured(change, document, verdict, failed, tuple(before), idle=not answer["steps"]))
+    idle, said = not answer["steps"], answer["said"]
+    return held(session, Measured(change, document, verdict, failed, tuple(before), idle=idle, said=said))
 
 
 def held(session: Session, measured: Measured) -> Measured:

@@ -49,6 +49,7 @@ from backout.model.step import Service
 
 SENTINEL = "backout.wire/1"
 _PR_SET_PDEATHSIG = 1
+_LAST_WORDS = 500
 _ROWS_A_MESSAGE = 500
 
 
@@ -103,7 +104,7 @@ class Host:
         return [dict(zip(("name", "ok", "what", "remedy"), row)) for row in probe(self.state)]
 
     def rehearse(self, **asked: Any) -> dict[str, Any]:
-        """Rehearse a command; gives {document, moved, obstacles, steps}: how many an apply takes.
+        """Rehearse a command; gives {document, moved, obstacles, steps, said}: how many an apply takes, the last line.
 
         Without a working folder or environment it has ours, which is what the login gave us. The document's
         effects go ahead, as events.
@@ -118,7 +119,10 @@ class Host:
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
         self._tell("effects", (effect.document() for effect in rehearsed.effects))
         steps = len(rehearsed.plan.steps) + len(rehearsed.plan.appends)
-        return {"document": rehearsed.document, "moved": moved, "obstacles": rehearsed.obstacles, "steps": steps}
+        lines = rehearsed.output.decode(errors="replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LAST_WORDS]
+        told = {"moved": moved, "obstacles": rehearsed.obstacles, "steps": steps, "said": said}
+        return {"document": rehearsed.document, **told}
 
     def let_go(self, change: str) -> None:
         """Drop what a rehearsal left in the stages."""
