@@ -36,7 +36,7 @@ checks = [{{ name = "counts", run = "test -s {site}/app/count" }}]
 _PATIENT = "Host web*\n  ServerAliveInterval 1\n  ServerAliveCountMax 2\n"
 _LONGEST_S = 120
 _ATTEMPTS = 8
-_IS_OLD = ("failed", "refused", "untouched", "backed out")
+_AS_BEFORE = ("failed", "refused", "untouched", "backed out")
 _IS_NEW = ("kept", "standing")
 """What a rollout may say of a host, and what then lies there; `unknown` claims nothing."""
 
@@ -91,8 +91,9 @@ class Storm:
         for attempt in range(_ATTEMPTS):
             self.tally.attempts += 1
             words = ["--resume", rollout] if rollout else ["--yes", "--", self.command()]
+            before = {host: self.tree(host) for host in HOSTS}
             document = self.cut_at_random("run", "-e", "all", *words, cuts=max(0, 2 - attempt))
-            self.settle(document)
+            self.settle(document, before)
             begun = [change.id for host in HOSTS for change in self.ledger(host) if change.id not in known[host]]
             rollout = min(begun, key=len, default=None)
             if all(self.tree(host) == expected(self.number) for host in HOSTS):
@@ -112,7 +113,7 @@ class Storm:
         """Note what must not be."""
         self.tally.faults.append(f"run {self.number} of seed {self.tally.seed}: {what}")
 
-    def settle(self, document: dict[str, Any] | None) -> None:
+    def settle(self, document: dict[str, Any] | None, before: dict[str, dict[str, str]]) -> None:
         """After a cut: let every host recover, and hold what lies there against its ledger and what was said of it."""
         said = {row["host"]: row for row in ((document or {}).get("rollout") or {"hosts": []})["hosts"]}
         if document is not None and said and set(said) != set(HOSTS):
@@ -123,9 +124,9 @@ class Storm:
         for name, done in zip(HOSTS, recovered, strict=True):
             if done.returncode:
                 self.fault(f"{name} is not recovered: {done.stderr}")
-            self.judge(name, said.get(name))
+            self.judge(name, said.get(name), before[name])
 
-    def judge(self, name: str, said: dict[str, Any] | None) -> None:
+    def judge(self, name: str, said: dict[str, Any] | None, before: dict[str, str]) -> None:
         """Tell whether a host has one whole tree, the one that its ledger and its mention say."""
         tree, stands = self.tree(name), self.stands(name)
         if tree not in (expected(self.number), expected(self.number - 1)):
@@ -136,7 +137,7 @@ class Storm:
         if is_new != stands:
             self.fault(f"{name} is {'new' if is_new else 'old'}, and its ledger says otherwise")
         state = said["state"] if said else None
-        if (state in _IS_NEW and not is_new) or (state in _IS_OLD and is_new):
+        if (state in _IS_NEW and not is_new) or (state in _AS_BEFORE and tree != before):
             self.fault(f"{name} is {'new' if is_new else 'old'}, and was said: {said}")
 
     def stands(self, name: str) -> bool:
