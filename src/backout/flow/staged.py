@@ -230,10 +230,10 @@ def _refusals(said: _Said, found: Sorted, next: str) -> list[Reason]:
 def _limit(twin: Twin, error: BackoutError, records: list[_Record]) -> str:
     """Say that a host did not tell, and how old what is said of it is."""
     heard = [record.as_of for record in records if record.as_of is not None]
-    then = (
-        f"what is said of it is as of {instant(min(heard))[:16]} UTC." if heard else "this journal knows nothing of it."
-    )
-    return f"A host of {twin.name} was not reached, and {then} {error.what.rstrip('.')}."
+    told = "this journal knows nothing of it."
+    if heard:
+        told = f"what is said of it is as of {instant(min(heard))[:16].replace('T', ' ')} UTC."
+    return f"A host of {twin.name} was not reached, and {told} {error.what.rstrip('.')}."
 
 
 def _line(twin: Twin, command: list[str]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backout.model.check import AFTER, BEFORE, HEALTHY, NOT_RUN, REHEARSAL, UNHEALTHY, CheckResult
 from backout.model.effect import Effect
-from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge
+from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge, refused
 from kit.values import effect
 
 DIGEST, OTHER = "sha256:now", "sha256:then"
@@ -174,3 +174,12 @@ def test_a_verdict_tells_its_decision_and_its_reasons_in_a_document() -> None:
     """CI jobs read these words (`backout.effects/1`)."""
     told = Verdict(ASK, (Reason("a", "b", "c"),)).document()
     assert told == {"decision": "ask", "reasons": [{"what": "a", "state": "b", "next": "c"}]}
+
+
+@pytest.mark.parametrize("decision", [ALLOW, ASK, REFUSE])
+def test_a_guard_only_ever_refuses_and_hides_no_other_refusal(decision: str) -> None:
+    """What a guard has nothing against is judged as before; what it refuses is refused, `--yes` or not."""
+    verdict, reason = Verdict(decision, (Reason("before"),)), Reason("a guard")
+    assert refused(verdict, []) == verdict
+    held = refused(verdict, [reason])
+    assert held == Verdict(REFUSE, (*verdict.reasons, reason) if decision == REFUSE else (reason,))
