@@ -34,7 +34,7 @@ def document(effects: list[Effect], change: str = "one") -> dict[str, Any]:
     return {"host": "web1", "change": change, "started_at": "2026-11-23T17:04:12.000+00:00", "effects": rows}
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(EFFECTS_OF_ANY_KIND, max_size=5))
 def test_what_is_kept_is_what_was_told(effects: list[Effect]) -> None:
     """A guard judges by it: what came back otherwise would be let through, or refused, for nothing."""
