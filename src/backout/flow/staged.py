@@ -181,28 +181,28 @@ def _held(said: _Said, journal: Journal, measured: Measured) -> Measured:
         "next": line,
     }
     if record is not None and like is not None:
-        walk, change = Documents(journal), like["id"]
-        ours = [*found.covered, *found.remainder]
-        compared.update(_both_ways(ours, lambda: walk.of(record.host, change) or (), twin))
+        theirs = Documents(journal).of(record.host, like["id"]) or ()
+        compared.update(_both_ways([*found.covered, *found.remainder], theirs, twin))
     verdict = refused(measured.verdict, _refusals(said, found, _advice(twin, like, line)))
     limits = [*document["limits"], *said.limits]
     document.update(compared=compared, limits=limits, verdict=verdict.document())
     return measured._replace(verdict=verdict)
 
 
-def _both_ways(ours: list[Effect], theirs: Callable[[], Iterable[Effect]], twin: Twin) -> dict[str, Any]:
+def _both_ways(ours: list[Effect], theirs: Iterable[Effect], twin: Twin) -> dict[str, Any]:
     """Name what is only here, surprises first and files last, and what is only there, which is walked, never held."""
     selectors = [rule.what for rule in twin.differs]
-    there, counts = set(), Counter[str]()
-    for effect in theirs():
-        there.add(key(effect))
+    here = {key(effect): effect for effect in ours}
+    only_here, counts = dict(here), Counter[str]()
+    only_there = []
+    for effect in theirs:
         counts[effect.kind] += 1
-    here = set(map(key, ours))
-    only_here = sorted(
-        (e for e in ours if key(e) not in there), key=lambda e: (e.expected is not False, e.kind == "file")
-    )
-    only_there = (e for e in theirs() if key(e) not in here and exception(e, selectors) is None)
-    return {"there": dict(counts), "only_here": [*map(_row, only_here)], "only_there": [*map(_row, only_there)]}
+        name = key(effect)
+        only_here.pop(name, None)
+        if name not in here and exception(effect, selectors) is None:
+            only_there.append(_row(effect))
+    ordered = sorted(only_here.values(), key=lambda effect: (effect.expected is not False, effect.kind == "file"))
+    return {"there": dict(counts), "only_here": [*map(_row, ordered)], "only_there": only_there}
 
 
 def _row(effect: Effect) -> dict[str, Any]:
