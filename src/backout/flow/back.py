@@ -127,6 +127,8 @@ def _does_not_stand(change: str, known: dict[str, dict[str, Any]]) -> UsageError
     undoes = known[change]["body"].get("undoes")
     if undoes:
         return UsageError(f"Change {change} is the back-out of {undoes}.", next=f"backout run --change {undoes}")
+    if known[change]["body"].get("adopted"):
+        return UsageError(f"Change {change} is drift that was adopted: nothing is kept that could take it back.")
     return UsageError(f"Change {change} does not stand: taken back, refused, or let go by gc.", next="backout log")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from backout.errors import UsageError
 from backout.model import shape
 from backout.model.check import AFTER, BEFORE, CHECK, REHEARSAL
+from backout.model.effect import DOCUMENT
 from backout.model.fact import KINDS
 from backout.model.ledger import BODY
 
@@ -26,6 +27,7 @@ _REHEARSE: dict[str, shape.Shape] = {
 _KNOWN: dict[str, shape.Shape] = {"change": shape.text}
 _JUDGED = shape.fields({"expected": shape.many(shape.maybe(shape.truth))})
 _APPLY = {**_KNOWN, "body": BODY, "document": _JUDGED}
+_FACT = shape.fields({"kind": shape.one_of(*KINDS), "subject": shape.text})
 ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     **{operation: {} for operation in ("hello", "doctor", "recover", "is_whole", "changes", "enforcers")},
     **dict.fromkeys(("let_go", "back_out", "show", "output"), _KNOWN),
@@ -45,6 +47,9 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
         "services": _TEXTS,
         "kinds": shape.maybe(shape.many(shape.one_of(*KINDS))),
     },
+    "left": {"changes": shape.many(shape.name), "paths": _TEXTS},
+    "attribute": {"wanted": shape.many(_FACT), "since_s": shape.number},
+    "adopt": {"new": shape.name, "body": BODY, "document": DOCUMENT, "seq": shape.whole},
     "unfinished": {"wait": shape.truth},
     "entries": {"after": shape.whole},
     "gc": {"older_than_s": shape.number, "standing": shape.truth, "dry_run": shape.truth},

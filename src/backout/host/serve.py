@@ -28,7 +28,7 @@ from backout.errors import (
     RefusedError,
     UsageError,
 )
-from backout.host import lend, libc
+from backout.host import adoption, lend, libc
 from backout.host.archive import Archive
 from backout.host.claim import claimed, require_new, settled
 from backout.host.execute import Conflict
@@ -326,6 +326,22 @@ class Host:
         self._locked(lambda: self._transactions.apply(Order(new, Plan(steps=steps), (), 0), body), until_settled=True)
         self.keep(new, {})
 
+    def left(self, changes: list[str], paths: list[str]) -> dict[str, Any]:
+        """Tell how changes, oldest first, left paths (adoption.left)."""
+        return adoption.left(self.state, changes, paths)
+
+    def attribute(self, wanted: list[dict[str, str]], since_s: float) -> list[dict[str, Any]]:
+        """Tell what this host's logs say of who changed something: {what, evidence} for each {kind, subject}."""
+        from backout.host.attribution import attribute
+
+        return attribute(wanted, since_s)
+
+    def adopt(self, new: str, body: dict[str, Any], document: dict[str, Any], seq: int) -> None:
+        """Record drift as a change of its own (adoption.adopt)."""
+        make_state(self.state)
+        found = adoption.Found(new, body, document, seq)
+        self._locked(lambda: adoption.adopt(self._transactions, self._ledger, found))
+
     def _measurement(self, change: str) -> Rehearsed:
         """Find what was rehearsed and is not let go yet."""
         if change not in self._rehearsed:
@@ -392,7 +408,7 @@ def _whole(document: dict[str, Any], rehearsed: Rehearsed) -> dict[str, Any]:
     return {**rest, "effects": (effect._replace(expected=expected).document() for effect, expected in marked)}
 
 
-CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "mend", "gc", "pause")
+CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "mend", "gc", "pause", "adopt")
 """The operations that change the host or the record."""
 
 

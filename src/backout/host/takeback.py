@@ -78,6 +78,8 @@ def _opposite(ledger: Ledger, wish: Wish) -> tuple[Order, list[Conflict], int]:
 
 def redo_order(ledger: Ledger, change: Change, new: str) -> tuple[Order, dict[str, Any]]:
     """Give the order that applies a recorded change once more; the live state is compared in full, by content."""
+    if change.body.get("adopted"):
+        raise UsageError(f"Change {change.id} is drift that was adopted: backout has nothing of it to apply.")
     if not (change.state in (REFUSED, UNDONE) or (change.state == KEPT and change.undone_by)):
         raise UsageError(f"Change {change.id} stands already.", next=f"backout back {change.id} takes it back.")
     stop_at_conflicts([Conflict(os.fsencode(path), what) for path, what in change.body.get("moved", {}).items()])

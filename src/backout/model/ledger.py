@@ -37,7 +37,7 @@ _OF_BODY = {
     **dict.fromkeys(("barrier_ns", "size_bytes"), shape.whole),
     **dict.fromkeys(("before", "results"), shape.many(RESULT)),
     "checks": shape.many(CHECK),
-    "recovered": shape.truth,
+    **dict.fromkeys(("recovered", "adopted"), shape.truth),
     "rollout": ROLLOUT,
 }
 BODY = shape.fields(_OF_BODY, optional=_OF_BODY)
@@ -95,8 +95,9 @@ class Change(NamedTuple):
 
     @property
     def stands(self) -> bool:
-        """Tell whether its effects are live and could be taken back."""
-        return self.state == KEPT and self.undone_by is None and self.undoes is None and not self.expired
+        """Tell whether its effects are live and could be taken back; drift that was adopted never can."""
+        gone = self.undone_by is not None or self.undoes is not None or self.expired
+        return self.state == KEPT and not gone and not self.body.get("adopted", False)
 
 
 def entry_from(document: Any) -> LedgerEntry:
