@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/backout
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_backout_subparsers=(rehearse run edit back recover log show look gc doctor init drill)
+_shtab_backout_subparsers=(rehearse run edit back recover log show look compare drift gc doctor init drill)
 
 _shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --odd --accept --twice)
 _shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --full --noise --odd --why --accept --yes -y --after --change --resume)
@@ -15,6 +15,8 @@ _shtab_backout_recover_option_strings=(-h --help --json --quiet -q --no-color --
 _shtab_backout_log_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --last)
 _shtab_backout_show_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --output)
 _shtab_backout_look_option_strings=(-h --help --json --quiet -q --no-color --config --kind --full)
+_shtab_backout_compare_option_strings=(-h --help --json --quiet -q --no-color --config --accept --why --until --since --stored --full)
+_shtab_backout_drift_option_strings=(-h --help --json --quiet -q --no-color --config --adopt --why --full)
 _shtab_backout_gc_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --older-than --standing --dry-run)
 _shtab_backout_doctor_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment)
 _shtab_backout_init_option_strings=(-h --help --json --quiet -q --no-color --config --force)
@@ -30,6 +32,8 @@ _shtab_backout_recover___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_log___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_show___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_look___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_compare___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_drift___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_gc___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_init___config_COMPGEN=_shtab_compgen_files
@@ -40,7 +44,7 @@ _shtab_backout___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_rehearse___network_choices=(none packages host)
 _shtab_backout_run___network_choices=(none packages host)
 _shtab_backout_look___kind_choices=(os kernel timezone locale debian-package python python-package service variable timer cron port certificate user group sysctl mount config file)
-_shtab_backout_pos_0_choices=(rehearse run edit back recover log show look gc doctor init drill)
+_shtab_backout_pos_0_choices=(rehearse run edit back recover log show look compare drift gc doctor init drill)
 
 _shtab_backout_rehearse__h_nargs=0
 _shtab_backout_rehearse___help_nargs=0
@@ -110,6 +114,24 @@ _shtab_backout_look___quiet_nargs=0
 _shtab_backout_look__q_nargs=0
 _shtab_backout_look___no_color_nargs=0
 _shtab_backout_look___full_nargs=0
+_shtab_backout_compare__h_nargs=0
+_shtab_backout_compare___help_nargs=0
+_shtab_backout_compare___json_nargs=0
+_shtab_backout_compare___quiet_nargs=0
+_shtab_backout_compare__q_nargs=0
+_shtab_backout_compare___no_color_nargs=0
+_shtab_backout_compare___accept_nargs=0
+_shtab_backout_compare___since_nargs=0
+_shtab_backout_compare___stored_nargs=0
+_shtab_backout_compare___full_nargs=0
+_shtab_backout_drift__h_nargs=0
+_shtab_backout_drift___help_nargs=0
+_shtab_backout_drift___json_nargs=0
+_shtab_backout_drift___quiet_nargs=0
+_shtab_backout_drift__q_nargs=0
+_shtab_backout_drift___no_color_nargs=0
+_shtab_backout_drift___adopt_nargs=0
+_shtab_backout_drift___full_nargs=0
 _shtab_backout_gc__h_nargs=0
 _shtab_backout_gc___help_nargs=0
 _shtab_backout_gc___json_nargs=0

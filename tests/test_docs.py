@@ -28,7 +28,7 @@ from backout.config.parse import (
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model.effect import KINDS
-from backout.render import change, look, rollout
+from backout.render import change, look, parity, rollout
 from backout.render.error import render_error
 from backout.render.report import Wish, report
 from backout.render.schemas import names
@@ -70,6 +70,8 @@ def captures() -> dict[str, str]:
         "rollout.txt": rollout.outcome(sample("rehearsals-1.json"), SCREEN),
         "unfinished.txt": render_error(sample("error-1.json"), SCREEN),
         "look.txt": look.block(sample("facts-1.json"), NEWS, SCREEN, UTC),
+        "compare.txt": parity.parity(sample("parity-1.json"), SCREEN, zone=UTC),
+        "drift.txt": parity.drift(sample("drift-1.json"), SCREEN, zone=UTC),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),
     }
 

@@ -68,7 +68,8 @@ def build() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
-    for add in (_rehearse, _run, _edit, _back, _recover, _log, _show, _look, _gc, _doctor, _init, _drill):
+    changing = (_rehearse, _run, _edit, _back, _recover, _log, _show)
+    for add in (*changing, _look, _compare, _drift, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -102,7 +103,7 @@ def _verb(
     verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
 ) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill", "look")
+    on_host = name not in ("init", "drill", "look", "compare", "drift")
     verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
@@ -272,6 +273,30 @@ def _look(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
         "--kind", metavar="KIND", action="append", choices=KINDS, default=[], help="list the facts of this kind"
     )
     verb.add_argument("--full", action="store_true", help="list all facts")
+
+
+def _compare(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "compare", "whether two environments are the same where they should be", "parity")
+    verb.add_argument("here", metavar="A", help="an environment")
+    verb.add_argument("there", metavar="B", help="the one that it is compared with")
+    verb.add_argument("--accept", action="store_true", help="make what differs today the baseline")
+    verb.add_argument("--why", metavar="TEXT", default="", help="why that is accepted")
+    verb.add_argument("--until", metavar="DATE", help="the last day on which it is, such as 2026-12-31")
+    verb.add_argument("--since", action="store_true", help="tell since when each difference is there, and what did it")
+    _looking(verb)
+
+
+def _drift(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "drift", "what changed on the hosts of an environment outside backout", "parity")
+    verb.add_argument("here", metavar="ENV", help="the environment")
+    verb.add_argument("--adopt", action="store_true", help="record it as a change of its own")
+    verb.add_argument("--why", metavar="TEXT", default="", help="why it was done, for the record")
+    verb.add_argument("--full", action="store_true", help="show everything")
+
+
+def _looking(verb: _Parser) -> None:
+    verb.add_argument("--stored", action="store_true", help="ask no host; take the newest looks that are stored")
+    verb.add_argument("--full", action="store_true", help="show everything")
 
 
 def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

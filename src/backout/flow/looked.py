@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -80,6 +81,11 @@ def look_of(journal: Journal, event: Event) -> Look:
 def facts(journal: Journal, look: Look) -> Iterator[Fact]:
     """Walk a look's facts, in their order."""
     return (fact for name in look.parts for fact in read(content(journal, name)))
+
+
+def heads(journal: Journal, look: Look) -> Iterator[Fact]:
+    """Walk the facts that come before files, which are most of them."""
+    return itertools.takewhile(lambda fact: fact.kind != "file", facts(journal, look))
 
 
 def compared(journal: Journal, here: Look, there: Look) -> Iterator[Pair]:

@@ -14,12 +14,14 @@ class Row(NamedTuple):
     """A difference and the hosts that it holds for.
 
     `within` names the environment whose hosts do not agree: `before` is then what is usual there, and `hosts` are the
-    odd ones. Without it, it is between the environments: `hosts` are those of the second one.
+    odd ones. Without it, it is between the environments: `hosts` are those of the second one. `usual` are those
+    that have what is before.
     """
 
     within: str | None
     difference: Difference
     hosts: tuple[str, ...]
+    usual: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[bool, int, str, list[str], tuple[str, ...]]:
@@ -65,13 +67,13 @@ def _told(here: tuple[str, Sequence[str]], there: tuple[str, Sequence[str]], on:
     other = _usual(theirs, {canonical(usual.compared): 1} if usual else {})
     kind, subject = next(iter(on.values()))[:2]
     told = [
-        Row(name, _between(kind, subject, most, value), tuple(value.hosts))
+        Row(name, _between(kind, subject, most, value), tuple(value.hosts), tuple(most.hosts))
         for name, values, most in ((here[0], ours, usual), (there[0], theirs, other))
         for value in values
         if most is not None and value is not most
     ]
     if usual is not None and other is not None and canonical(usual.compared) != canonical(other.compared):
-        told.append(Row(None, _between(kind, subject, usual, other), tuple(other.hosts)))
+        told.append(Row(None, _between(kind, subject, usual, other), tuple(other.hosts), tuple(usual.hosts)))
     return told
 
 

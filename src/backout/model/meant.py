@@ -37,6 +37,8 @@ _OWN = (
 )
 OWN = tuple(Rule(Selector(kind, glob), why) for why, kind, globs in _OWN for glob in globs.split())
 """What is each host's own where both have it: nobody means it to be the same."""
+OWN_COUNTERS = tuple(rule for rule in OWN if rule.why == _COUNTER)
+"""What is different at every look at the same host."""
 
 
 def covers(rule: Rule, difference: Difference, effect: Effect) -> bool:
@@ -76,31 +78,34 @@ def sort(rows: Iterable[Row], rules: Sequence[Rule]) -> Sorted:
 
 
 class Accepted(NamedTuple):
-    """A baseline's row: a difference, with what was compared on both sides, and the hosts for which it was accepted."""
+    """A baseline's row: a difference, with what was compared on both sides, and the hosts of each that had it."""
 
     within: str | None
     kind: str
     subject: str
     here: Any
     there: Any
-    hosts: tuple[str, ...]
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
 
 
 def accepted(row: Row) -> Accepted:
     """Give what a baseline keeps of a row."""
     difference = row.difference
-    return Accepted(row.within, difference.kind, difference.subject, difference.here, difference.there, row.hosts)
+    return Accepted(
+        row.within, difference.kind, difference.subject, difference.here, difference.there, row.usual, row.hosts
+    )
 
 
 def split(rows: Iterable[Row], baseline: Iterable[Accepted]) -> tuple[list[Row], int]:
     """Give what is new or changed since a baseline, and how many rows it folds."""
     known: dict[bytes, set[str]] = {}
     for held in baseline:
-        known.setdefault(_name(held), set()).update(held.hosts)
+        known.setdefault(_name(held), set()).update(held.theirs)
     all_rows = list(rows)
     left = [row for row in all_rows if not set(row.hosts) <= known.get(_name(accepted(row)), set())]
     return left, len(all_rows) - len(left)
 
 
 def _name(held: Accepted) -> bytes:
-    return canonical(list(held[:-1]))
+    return canonical(list(held[:-2]))

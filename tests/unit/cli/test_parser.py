@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, look, run
+from backout.cli import commands, look, parity, run
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 
@@ -23,13 +23,15 @@ VERBS = {
     "log": "log",
     "show": "show 20261123-170412-kfd",
     "look": "look production",
+    "compare": "compare staging production",
+    "drift": "drift production",
     "gc": "gc",
     "doctor": "doctor",
     "init": "init",
     "drill": "drill",
 }
 """Each command, used rightly."""
-ELSEWHERE = {"look": look}
+ELSEWHERE = {"look": look, "compare": parity, "drift": parity}
 """Where the functions of commands are that have a module of their own."""
 USED = sorted(VERBS.items())
 GLOBAL = [

@@ -43,6 +43,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "back",
             "changes",
             "doctor",
+            "drift",
             "drill",
             "effects",
             "error",
@@ -51,6 +52,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "hosts",
             "init",
             "looks",
+            "parity",
             "recovered",
             "rehearsals",
         )
