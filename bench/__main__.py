@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, start
+from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, parity, start
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -32,6 +32,11 @@ BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
 def _memory(place: Place, rounds: int | None) -> tuple[str, bool]:
     del rounds  # one is enough: it hardly varies
     return memory.told(place), True
+
+
+def _parity(place: Place, rounds: int | None) -> tuple[str, bool]:
+    del rounds
+    return parity.told(place), True
 
 
 def _fidelity(place: Place, rounds: int | None) -> tuple[str, bool]:
@@ -59,6 +64,7 @@ OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
     "facts": _facts,
     "chaos": _chaos,
     "memory": _memory,
+    "parity": _parity,
     "fidelity": _fidelity,
     "fuzz": _fuzz,
 }

@@ -10,9 +10,9 @@ from typing import Any
 from rich.text import Text
 
 from backout.render.canvas import LABEL, aligned, cut, labelled, text_of, wrapped
-from backout.render.change import when_text
 from backout.render.effects import counted
 from backout.render.screen import Screen
+from backout.render.when import when_text
 
 _GROUPS = (
     ("Debian packages", ("debian-package",)),
