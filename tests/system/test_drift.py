@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kit.sshd import Host, World, world
+from kit.sshd import Host, World, sh, world
 
 CONFIG = """
 [environments.staging]
@@ -163,6 +164,25 @@ def test_drift_is_attributed_to_who_was_at_work(shop: Shop) -> None:
     assert "COMMAND=/usr/bin/tee" in row["by"]["evidence"]
     assert "hunter2" not in row["by"]["evidence"]
     assert "by sudo by ada" in " ".join(shop.world.backout("drift", "production").stdout.split())
+
+
+def test_a_package_that_was_installed_by_hand_is_drift_with_the_line_of_dpkgs_own_log(shop: Shop) -> None:
+    """A real dpkg installs a real package, with a database of the host's own."""
+    host, folder = shop.host("web2"), shop.host("web2").folder
+    control = folder / "deb" / "DEBIAN"
+    control.mkdir(parents=True)
+    lines = ("Package: backout-drifted", "Version: 1.0", "Architecture: all", "Maintainer: A <a@b.c>", "Description: x")
+    (control / "control").write_text("\n".join([*lines, ""]))
+    sh("dpkg-deb", "--build", str(folder / "deb"), str(folder / "drifted.deb"))
+    shutil.copytree("/var/lib/dpkg", folder / "dpkg", symlinks=True)
+    host.sh("mount", "--bind", str(folder / "dpkg"), "/var/lib/dpkg")
+    assert [row for row in shop.drift("production")[0] if row["kind"] == "debian-package"] == []
+    host.sh("dpkg", "--install", str(folder / "drifted.deb"))
+    document, code = shop.world.backout.json("drift", "production")
+    found = [row for row in document["hosts"][1]["differences"] if row["subject"] == "backout-drifted"]
+    assert code == 3
+    assert [(row["before"], row["after"], row["by"]["what"]) for row in found] == [(None, "1.0", "dpkg")]
+    assert "backout-drifted:all" in found[0]["by"]["evidence"]
 
 
 def test_drift_that_is_adopted_is_on_record_is_the_new_ground_and_cannot_be_taken_back(shop: Shop) -> None:
