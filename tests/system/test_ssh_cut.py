@@ -205,3 +205,14 @@ def test_a_link_that_is_cut_after_the_apply_is_settled_by_the_next_contact(reach
     document, code = reach.backout.json("recover", *HERE)
     assert (code, [row["state"] for row in document["recovered"]]) == (0, ["kept"])
     assert (reach.backout("back", *HERE).returncode, app(reach)) == (0, OLD)
+
+
+def test_a_shared_connection_that_died_in_silence_is_no_trouble(reach: World, web1: Host) -> None:
+    """A host that was reset, or a firewall that forgot, says nothing: ssh notices, and the same command goes on."""
+    assert reach.backout("log", *HERE).returncode == 0
+    sessions = [pid for pid in web1.pids() if pid != web1.process.pid]
+    for pid in sessions:
+        os.kill(pid, signal.SIGSTOP)
+    done = reach.backout("log", *HERE)
+    assert done.returncode == 0, done.stderr
+    assert sessions

@@ -10,6 +10,7 @@ from backout.errors import BackoutError, UsageError
 from backout.flow.back import Target, Walk
 from backout.flow.fleet import Fleet
 from backout.flow.session import Session
+from backout.link.wire import CHANGING_S
 
 Answers = dict[str, dict[str, Any] | BackoutError]
 """Each host's document, or what went wrong there; in the order of the environment."""
@@ -27,7 +28,8 @@ def back(fleet: Fleet, target: Target) -> Answers:
     while not fleet.stopped and (heads := _newest(results, target)):
         walk = next(iter(heads.values()))
         taken.append(walk.left[0]["id"])
-        results |= _errors(fleet.each(partial(_step, heads, walk.session.new_id()), heads, interruptible=False))
+        step = partial(_step, heads, walk.session.new_id())
+        results |= _errors(fleet.each(step, heads, interruptible=False, limit_s=CHANGING_S))
         if target.change is None and not target.until_healthy:
             break
     going = _walks(results)
