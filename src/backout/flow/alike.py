@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from backout.errors import BackoutError
 from backout.flow.rehearse import Measured, refusal
 from backout.model.rollout import Group, groups, norm, together
-from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict, refused
+from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
 
 _WORST = (REFUSE, ASK, ALLOW)
 
@@ -73,7 +73,7 @@ def judged(
     meant = norm(found, accepted)
     if meant is not None or accepted is None:
         for host in (host for group in found if group != meant for host in group.hosts if host not in odd):
-            measured[host] = _judged(measured[host], refused(measured[host].verdict, [_difference(host, meant)]))
+            measured[host] = _judged(measured[host], _odd(host, meant, measured[host].verdict))
     alone = _refused_alone(found, measured)
     failed |= {host: refusal(measured[host]) for host in alone}
     ordered = sorted(found, key=lambda group: group != meant)
@@ -86,6 +86,12 @@ def _failure(measured: Measured) -> BackoutError:
     error = refusal(measured)
     error.what += f" Its last words: {measured.said}" if measured.said else ""
     return error
+
+
+def _odd(host: str, meant: Group | None, verdict: Verdict) -> Verdict:
+    """Refuse a host for being odd, first of all; what else spoke against it stays."""
+    already = verdict.reasons if verdict.decision == REFUSE else ()
+    return Verdict(REFUSE, (_difference(host, meant), *already))
 
 
 def _difference(host: str, meant: Group | None) -> Reason:
