@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from backout.host.facts.ground import DISKS, PSEUDO, Ground
+from backout.host.facts.ground import DISKS, PSEUDO, STAGE, Ground
 from backout.host.facts.known import Known, forget
 from backout.host.facts.looking import Looking
 from backout.host.facts.watched import file_value
@@ -59,24 +59,26 @@ def _found(looking: Looking, on: Ground) -> Iterator[tuple[str, bool, list[str]]
     """
     twins = on.twins()
     _tell_left_out(looking, on, twins)
+    steady = on.on("/") in DISKS
     with looking.recall("folders") as known:
         stack = ["/"]
         while stack:
             path = stack.pop()
-            folders, is_environment, infos = _listed(looking, known, path)
+            folders, is_environment, infos = _listed(looking, known if steady else None, path)
             if is_environment or infos:
                 yield path, is_environment, infos
             below = [f"{path.rstrip('/')}/{name}" for name in folders]
             stack += [child for child in reversed(below) if _is_walked(looking, on, child, twins)]
 
 
-def _listed(looking: Looking, known: Known, path: str) -> tuple[list[str], bool, list[str]]:
+def _listed(looking: Looking, known: Known | None, path: str) -> tuple[list[str], bool, list[str]]:
     try:
         status = os.lstat(path)
-        value = known.recall(path, status)
+        value = known.recall(path, status) if known is not None else None
         if value is None:
             value = _names(path)
-            known.keep(path, status, value)
+            if known is not None:
+                known.keep(path, status, value)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             looking.unread(path, error)
@@ -106,7 +108,8 @@ def _is_walked(looking: Looking, on: Ground, path: str, twins: set[str]) -> bool
     if _STORES.fullmatch(path):
         looking.limit(f"Python environments in images under {path} are not told.")
         return False
-    return path != looking.state and not (path.rpartition("/")[2].startswith(".backout"))
+    folder, _, name = path.rpartition("/")
+    return path != looking.state and not (STAGE.fullmatch(name) and (folder or "/") in on.points)
 
 
 def _tell_left_out(looking: Looking, on: Ground, twins: set[str]) -> None:
@@ -114,7 +117,7 @@ def _tell_left_out(looking: Looking, on: Ground, twins: set[str]) -> None:
     left = [
         f"{point} ({os.fsdecode(mount.kind)})"
         for point, mount in on.points.items()
-        if mount.kind not in DISKS | PSEUDO and point not in twins
+        if mount.kind not in DISKS | PSEUDO and point not in twins and point != "/"
     ]
     if left:
         looking.limit(f"Python environments were not looked for on {', '.join(left)}.")

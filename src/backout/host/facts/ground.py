@@ -22,7 +22,8 @@ PSEUDO = frozenset(
     b" binfmt_misc autofs efivarfs rpc_pipefs nsfs selinuxfs nfsd fuse.lxcfs fuse.portal".split()
 )
 """What the kernel makes up, or what would be mounted by being looked at."""
-_STAGE = re.compile(r"\.backout(-\d+)?")
+STAGE = re.compile(r"\.backout(-\d+)?")
+"""The name of a stage at the root of a file system (`host.stage`)."""
 
 
 class Met(NamedTuple):
@@ -146,7 +147,7 @@ class Walk:
         if child == self._looking.state:
             self._looking.limit(f"{child} is backout's own, and left out.")
             return True
-        return _STAGE.fullmatch(os.path.basename(child)) is not None and (parent in self._ground.points)
+        return STAGE.fullmatch(os.path.basename(child)) is not None and (parent in self._ground.points)
 
     def _is_walked(self, path: str, kind: bytes) -> bool:
         if kind in PSEUDO:
