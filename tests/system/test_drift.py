@@ -146,6 +146,9 @@ def test_a_hand_edit_after_a_change_of_the_same_file_is_drift(shop: Shop) -> Non
     (row,), _ = shop.drift("staging")
     assert (row["subject"], row["after"]) == (f"{shop.app}/app.ini#server.workers", "5")
     assert row["by"] == {"what": "unknown", "evidence": None}
+    (shop.of("stage1") / "app.ini").write_text("[server]\nworkers = 4\n# by hand\n")
+    (row,), _ = shop.drift("staging")
+    assert (row["kind"], row["subject"]) == ("file", f"{shop.app}/app.ini")
     (shop.of("stage1") / "app.ini").write_text("[server]\nworkers = 4\n")
     assert shop.drift("staging")[0] == []
     assert shop.world.backout("back", "-e", "staging").returncode == 0

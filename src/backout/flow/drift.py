@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout import __version__
@@ -83,7 +83,7 @@ def _on_host(session: Session, greeting: Greeting, host: str, why: str | None) -
         return {**_ROW, "host": host, "at": when(now.at)}
     differences = _differences(journal, ground, now)
     own = _own(session, ground, differences)
-    left = sorted((d for d in differences if not _explained(d, own)), key=_surprise)
+    left = _unexplained(differences, own)
     adopted = None
     if left and why is not None:
         adopted = _adopt(session, ground, now, left, why)
@@ -93,7 +93,7 @@ def _on_host(session: Session, greeting: Greeting, host: str, why: str | None) -
         "host": host,
         "ground": when(ground.at),
         "at": when(now.at),
-        "explained": len(differences) - len(left),
+        "explained": len(_without_twins(differences)) - len(left),
         "changes": own.changes,
         "adopted": adopted,
         "error": None,
@@ -128,7 +128,7 @@ def _found_ground(session: Session, journal: Journal, look: Look) -> None:
 
 def _differences(journal: Journal, ground: Look, now: Look) -> list[Difference]:
     known = [names(heads(journal, look)) for look in (ground, now)]
-    comparison = Comparison(known[0], known[1], masked(heads(journal, ground)))
+    comparison = Comparison(known[0], known[1], masked(heads(journal, ground)), whole_files=True)
     found = comparison.differences(compared(journal, ground, now))
     return [d for d in found if not any(rule.what.matches(d.effect) for rule in OWN_COUNTERS)]
 
@@ -140,11 +140,12 @@ def _own(session: Session, ground: Look, differences: Sequence[Difference]) -> O
     for entry in session.link.ask("entries"):
         bodies.setdefault(entry["change"], {}).update(entry["body"])
     kept = [entry["change"] for entry in entries if entry["kind"] == KEPT]
-    changes = [change for change in dict.fromkeys(kept) if not bodies[change].get("adopted")]
+    adopted = {change for change, body in bodies.items() if body.get("adopted")}  # maybe by somebody else
+    changes = [change for change in dict.fromkeys(kept) if change not in adopted]
     effects: dict[tuple[str, str], Effect] = {}
     touched: set[str] = set()
-    for change in changes:
-        for effect in _effects(session, change, bodies[change]):
+    for change in dict.fromkeys(kept):
+        for effect in _effects(session, change, bodies):
             effects[effect.kind, effect.subject] = effect
             touched.update(map(str, effect.document()["paths"]))
     paths = sorted({path for d in differences for path in _paths(d)})
@@ -152,11 +153,13 @@ def _own(session: Session, ground: Look, differences: Sequence[Difference]) -> O
     return Own(changes, effects, left, frozenset(touched))
 
 
-def _effects(session: Session, change: str, body: dict[str, Any]) -> Iterable[Effect]:
+def _effects(session: Session, change: str, bodies: Mapping[str, dict[str, Any]]) -> Iterable[Effect]:
     """Give a change's effects; of a back-out those of what it took back, the other way around."""
-    if body.get("command", [])[:2] == ["backout", "pause"]:
-        return [Effect("service", unit, "requested", None, None) for unit in body["command"][2:]]
-    undone = body.get("undoes")
+    undone = bodies[change].get("undoes")
+    measured = bodies[undone or change]
+    if measured.get("command", [])[:2] == ["backout", "pause"]:  # nothing was measured
+        is_active = {"active": undone is not None}
+        return [Effect("service", unit, "requested", None, is_active) for unit in measured["command"][2:]]
     document = session.link.ask("show", change=undone or change)["document"]
     effects = [effect_from(effect) for effect in document["effects"]]
     return [e._replace(before=e.after, after=e.before) for e in effects] if undone else effects
@@ -171,18 +174,37 @@ def _paths(found: Difference) -> list[str]:
     return [_MADE_OF[found.kind]] if found.kind in _MADE_OF else []
 
 
-def _explained(found: Difference, own: Own) -> bool:
-    """Tell whether a change of backout's left it as it is now."""
-    if found.kind == "file":
-        return found.subject in own.left and _same(own.left[found.subject], found.after)
+def _unexplained(differences: Sequence[Difference], own: Own) -> list[Difference]:
+    """Give what no change of backout's left as it is now, what surprises most first."""
+    whole = {d.subject for d in differences if d.kind == "file" and _as_left(d, own)}
+    found = [d for d in differences if not _explained(d, own, whole)]
+    return sorted(_without_twins(found), key=_surprise)
+
+
+def _without_twins(differences: Sequence[Difference]) -> list[Difference]:
+    """Leave out files that are told by their keys."""
+    paths = {d.subject.partition("#")[0] for d in differences if d.kind == "config"}
+    return [d for d in differences if d.kind != "file" or d.subject not in paths]
+
+
+def _as_left(found: Difference, own: Own) -> bool:
+    return found.subject in own.left and _same(own.left[found.subject], found.after)
+
+
+def _explained(found: Difference, own: Own, whole: Collection[str]) -> bool:
+    """Tell whether a change of backout's left it as it is now; `whole` are the files that are as they were left."""
+    if found.kind in ("file", "config") and found.subject.partition("#")[0] in whole:
+        return True
     effect = own.effects.get((found.kind, found.subject))
-    if effect is not None:
-        return effect.op == "requested" or found.kind == "service" or _same(effect.after, found.after)
+    if effect is not None and (found.kind != "file" or found.subject not in own.left):
+        return _same(effect.after, found.after)
+    return found.kind not in ("file", "config") and _brought_along(found, own)
+
+
+def _brought_along(found: Difference, own: Own) -> bool:
+    """Tell whether it follows from what a change of backout's did, though it is no effect of its own."""
     if found.kind in _OF_SERVICES:  # what a service does when it is started anew
         return any(kind == "service" for kind, _ in own.effects)
-    if found.kind == "config":
-        path = found.subject.partition("#")[0]
-        return path in own.left and ("file", path) in own.effects
     if found.kind == "python":
         return any(path.startswith(f"{found.subject}/") for path in own.touched)
     return any(path in own.touched for path in _paths(found))
@@ -190,6 +212,8 @@ def _explained(found: Difference, own: Own) -> bool:
 
 def _same(left: Any, now: Any) -> bool:
     """Compare what an effect left with a fact, which may say more or less of it."""
+    if isinstance(now, dict) and now.get("type") == "missing":
+        return left is None
     if isinstance(left, dict) and isinstance(now, dict):
         return all(left[name] == now[name] for name in left.keys() & now.keys())
     return bool(left == now)

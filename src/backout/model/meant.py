@@ -53,28 +53,36 @@ def covers(rule: Rule, difference: Difference, effect: Effect) -> bool:
 
 
 class Sorted(NamedTuple):
-    """Rows sorted by why they differ: `left` is what nobody meant. `counts` are of the rules, in their order."""
+    """Rows sorted by why they differ: `left` is what nobody meant, `own` counts what is each host's own, by its reason.
+
+    `counts` says of each rule, in their order, how many rows it is about: some may be of several rules. `folded` is the
+    number of rows that any rule is about.
+    """
 
     left: list[Row]
     own: dict[str, int]
     counts: list[int]
+    folded: int
 
 
 def sort(rows: Iterable[Row], rules: Sequence[Rule]) -> Sorted:
-    """Fold away what is each host's own and what a rule is about; every row is counted once, under the first."""
-    result = Sorted([], {}, [0] * len(rules))
+    """Fold away what a rule is about, and what is each host's own where both have it."""
+    left: list[Row] = []
+    own: dict[str, int] = {}
+    counts, folded = [0] * len(rules), 0
     for row in rows:
-        effect = row.effect
-        own = row.difference.here is not None and row.difference.there is not None
-        why = next((rule.why for rule in OWN if own and rule.what.matches(effect)), None)
-        which = next((at for at, rule in enumerate(rules) if covers(rule, row.difference, effect)), None)
-        if which is not None:
-            result.counts[which] += 1
+        effect, on_both = row.effect, row.difference.here is not None and row.difference.there is not None
+        about = [at for at, rule in enumerate(rules) if covers(rule, row.difference, effect)]
+        why = next((rule.why for rule in OWN if on_both and rule.what.matches(effect)), None)
+        for at in about:
+            counts[at] += 1
+        if about:
+            folded += 1
         elif why is not None:
-            result.own[why] = result.own.get(why, 0) + 1
+            own[why] = own.get(why, 0) + 1
         else:
-            result.left.append(row)
-    return result
+            left.append(row)
+    return Sorted(left, own, counts, folded)
 
 
 class Accepted(NamedTuple):

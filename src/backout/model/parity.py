@@ -126,8 +126,9 @@ _COMPARABLE: dict[str, Callable[[dict[str, Any], Names], Any]] = {
 class Comparison:
     """Compares one host (here) with another (there): `differences` walks what is not the same.
 
-    `is_meant` tells what is compared at all, by kind and subject. `masked` are the masked keys of here (see `masked`).
-    Afterwards `hidden` names those that cannot be compared: masked on both sides, in a file that is not the same.
+    `is_meant` tells what is compared at all, by kind and subject. `hidden` are the masked keys of here (see `masked`).
+    With `whole_files` a file is told beside its keys, too. Afterwards `hidden` names what cannot be compared: what is
+    masked on both sides, of files in those that are not the same.
     """
 
     def __init__(
@@ -136,8 +137,10 @@ class Comparison:
         there: Names,
         hidden: Iterable[tuple[str, str]] = (),
         is_meant: Callable[[str, str], bool] = lambda *_: True,
+        *,
+        whole_files: bool = False,
     ) -> None:
-        self._here, self._there, self._is_meant = here, there, is_meant
+        self._here, self._there, self._is_meant, self._whole_files = here, there, is_meant, whole_files
         meant = {key for key in hidden if is_meant(*key)}
         self.hidden: set[tuple[str, str]] = {key for key in meant if key[0] == "variable"}
         self._masked: dict[str, set[str]] = {}
@@ -186,7 +189,7 @@ class Comparison:
         self.hidden.update(("config", subject) for subject in hidden)
         if not told:
             yield found._replace(hidden=tuple(hidden))
-        elif _about(found.here) != _about(found.there):
+        elif self._whole_files or _about(found.here) != _about(found.there):
             yield found
 
 

@@ -91,9 +91,8 @@ def test_a_run_of_cron_or_puppet_near_a_change_is_named(logs: Path) -> None:
     path = logs.parent / "app.conf"
     path.write_text("x")
     at = os.lstat(path).st_ctime
-    (logs / "syslog").write_text(
-        f"{time.strftime('%Y-%m-%dT%H:%M:%S+00:00', time.gmtime(at - 1))} web1 CRON[7]: (root) CMD (/usr/local/bin/tidy)\n"
-    )
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(at - 1))
+    (logs / "syslog").write_text(f"{stamp} web1 CRON[7]: (root) CMD (/usr/local/bin/tidy)\n")
     assert told("file", str(path))[0] == "perhaps cron"
     (logs / "syslog").unlink()
     (logs.parent / "last_run_summary.yaml").write_text(f"---\ntime:\n  total: 3.2\n  last_run: {int(at) + 2}\n")

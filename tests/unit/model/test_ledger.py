@@ -152,3 +152,10 @@ def test_entries_of_other_changes_between_those_of_one_are_nothing_to_it(data: s
     rest = {name: iter(story) for name, story in stories.items()}
     mixed = folded(*(next(rest[name]) for name in turns))
     assert {name: change._replace(at=0) for name, change in mixed.items()} == alone
+
+
+def test_drift_that_was_adopted_does_not_stand() -> None:
+    """Law 6: it is on record; but nobody kept what was there before, so `back` must go past it."""
+    changes = fold(entries(*lines("ours", *KEPT_WHOLE), *lines("found", *KEPT_WHOLE, adopted=True)))
+    assert [change.state for change in changes] == [KEPT, KEPT]
+    assert [change.id for change in standing(changes)] == ["ours"]
