@@ -93,7 +93,7 @@ def test_what_is_the_same_is_said_and_ends_with_0(looks: Looks) -> None:
     """A script asks no more than that; a person sees as of when."""
     document, code = looks.compare()
     assert (document["differences"], code) == ([], 0)
-    assert {look["stored"] for look in document["looks"]} == {"as it was asked for"}
+    assert {look["stored"] for look in document["looks"]} == {"no host was asked"}
     assert document["limits"] == ["Only production is looked at for /etc/nginx: that is not compared."]
     drawn = looks.backout("compare", "staging", "production", "--stored").stdout
     assert "staging and production are the same where they should be." in drawn

@@ -10,7 +10,7 @@ from backout.flow.compare import Side
 from backout.flow.looked import Look, newest
 from backout.store.journal import Journal
 
-STORED = "as it was asked for"
+STORED = "no host was asked"
 """Why a stored look is used where nobody was asked."""
 
 
