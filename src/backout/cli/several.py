@@ -96,7 +96,8 @@ def _each(options: Namespace, environment: Environment, act: Callable[[Session],
     """Do the same on every host, finish it where it was begun, and tell of each."""
     with _opened(options, environment) as (fleet, console):
         console.step(f"asking {len(fleet.reached)} hosts")
-        answers = records.everyone(fleet, fleet.each(act, interruptible=False))
+        changes = options.verb != "doctor"  # what changes a host is finished, whoever presses Ctrl-C
+        answers = records.everyone(fleet, fleet.each(act, interruptible=not changes))
         console.done()
         return _tell(options, records.document(environment.name, answers, fleet.twins), drawn)
 
@@ -108,17 +109,19 @@ def back(options: Namespace, environment: Environment) -> int:
         answers = backs.back(fleet, target)
         console.done()
         code = _tell(options, records.document(environment.name, answers, fleet.twins), "back")
-        _offer_pause(options, fleet, console)
         if fleet.stopped:
-            raise InterruptedError("Interrupted.", state="What was begun is finished: see above.", next="backout log")
+            error = InterruptedError("Interrupted.", state="What was begun is finished: see above.", next="backout log")
+            error.shown = options.json
+            raise error
+        undone = [host for host, said in answers.items() if not isinstance(said, BackoutError) and said["undone"]]
+        if undone and not (options.json and not options.pause):
+            _offer_pause(options, fleet, undone, console)
     return code
 
 
-def _offer_pause(options: Namespace, fleet: Fleet, console: Console) -> None:
+def _offer_pause(options: Namespace, fleet: Fleet, hosts: list[str], console: Console) -> None:
     """Name what would apply the change again, by host, and pause it where that is wanted and possible."""
-    if options.json and not options.pause:
-        return
-    asked = fleet.each(lambda session: session.link.ask("enforcers"))
+    asked = fleet.each(lambda session: session.link.ask("enforcers"), hosts)
     found = {host: rows for host, rows in asked.items() if not isinstance(rows, BackoutError) and rows}
     if not options.quiet and not options.json:
         for host, rows in found.items():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout.errors import ConflictError, FailedError, NeedsPersonError, NotPossibleError, UsageError
-from backout.link import local
+from backout.link import local, wire
 from backout.link.wire import Link
 
 SENTINEL = '{"sentinel": "backout.wire/1"}'
@@ -66,6 +66,17 @@ def test_lines_that_are_no_messages_do_not_disturb_an_answer(speak: Speak) -> No
     """A library that prints where it should not must not end a change in its middle."""
     link = speak("""read line; printf '%s\\n' 'Warning: x' '{"reply": ' 'null' '{}'; echo '{"reply": {"a": [1]}}'""")
     assert link.ask("hello") == {"a": [1]}
+
+
+@pytest.mark.parametrize(("limit", "op"), [("READING_S", "entries"), ("CHANGING_S", "keep")])
+def test_a_host_half_that_hangs_is_not_waited_for(
+    speak: Speak, monkeypatch: pytest.MonkeyPatch, limit: str, op: str
+) -> None:
+    """A machine that swaps itself to death answers nothing, and ends nothing."""
+    monkeypatch.setattr(wire, limit, 0.2)
+    with pytest.raises(FailedError, match=r"No answer in 0\.2 s") as caught:
+        speak("read line; exec sleep 600").ask(op)
+    assert caught.value.next == "backout recover"
 
 
 def test_events_are_passed_on_in_order_and_byte_by_byte(speak: Speak, said: Said) -> None:
