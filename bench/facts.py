@@ -32,8 +32,9 @@ for fact in (
     assert host.get_fact(fact) is not None
 """
 _NOTE = (
-    f"Each host is an sshd in namespaces of its own on this machine, which pays for both ends; all use one OpenSSH "
-    f"configuration. {', '.join(PEERS)}. ansible gathers `setup` and `package_facts`, with pipelining and {FIFTY} "
+    "Each host is an sshd in namespaces of its own on this machine, which pays for both ends. It sees the machine's "
+    "own system, and nothing that its users keep beside it. All use one OpenSSH configuration. "
+    f"{', '.join(PEERS)}. ansible gathers `setup` and `package_facts`, with pipelining and {FIFTY} "
     "forks; pyinfra its facts of OS, kernel, packages, users, groups, mounts, locale, sysctl, cron and hardware. "
     "backout looks at all of that but the hardware, and at Python packages, services, timers, ports and certificates, "
     "which the others are not asked for. Connections are shared where the tool does so (pyinfra makes new ones); in "
