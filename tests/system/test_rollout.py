@@ -135,6 +135,8 @@ def test_a_wave_is_backed_out_whole_and_a_resume_does_no_host_twice(shops: Shops
     assert (code, shops.lines) == (0, [1, 1, 1])
     assert states(document) == {"web1": "standing", "web2": "kept", "web3": "kept"}
     assert (shops.record("web2")[rollout], shops.record("web2")[f"{rollout}-2"]) == ("undone", "kept")
+    document, code = shops.resume(f"{rollout}-2")
+    assert (code, document["rollout"]["id"], states(document)) == (0, rollout, dict.fromkeys(HOSTS, "standing"))
 
 
 def test_a_rollout_goes_on_with_as_many_failures_as_it_may_have(shops: Shops) -> None:

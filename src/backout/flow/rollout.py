@@ -70,18 +70,18 @@ def run(fleet: Fleet, asked: Asked, desk: Desk) -> tuple[dict[str, Any], int]:
 
 
 def resume(fleet: Fleet, asked: Asked, desk: Desk, rollout: str) -> tuple[dict[str, Any], int]:
-    """Go on with a rollout: hosts that have its change are done, the others are rehearsed and must be as recorded."""
-    tell = desk.tell
-    tell.step("reading what stands where")
-    standing = stand(fleet, rollout)
+    """Go on with a rollout: hosts that have its change are done, the others are rehearsed and must be as recorded.
+
+    Who is odd is named anew: what that host would get may be something else by now.
+    """
+    desk.tell.step("reading what stands where")
     recorded = found_wish(fleet, desk.journal, rollout)
-    asked = asked._replace(
-        wanted=wanted_again(recorded, asked.wanted, asked.environment.name), odd=asked.odd | {*recorded["odd"]}
-    )
+    rollout = recorded["id"]
+    asked = asked._replace(wanted=wanted_again(recorded, asked.wanted, asked.environment.name))
+    standing = {host: found for host, found in stand(fleet, rollout).items() if host in recorded["hosts"]}
     done = {host: found for host, found in standing.items() if found.state == KEPT}
     ids = {host: attempt(found, rollout) for host, found in standing.items() if host not in done}
-    found = _rehearsed(fleet, asked, desk, ids)
-    return _go(fleet, asked, desk, _Rollout(rollout, found, done))
+    return _go(fleet, asked, desk, _Rollout(rollout, _rehearsed(fleet, asked, desk, ids), done))
 
 
 class _Rollout(NamedTuple):
@@ -176,7 +176,7 @@ def _order(fleet: Fleet, asked: Asked, desk: Desk, rollout: _Rollout) -> tuple[O
     recorded = wish(
         rollout.id,
         asked.wanted,
-        digest=found.digest,
+        digest=asked.wanted.accept or found.digest,
         hosts=asked.environment.hosts,
         odd=asked.odd,
         planned=planned,
@@ -198,7 +198,8 @@ def _decided(found: Judged, going: list[str], order: Order, document: dict[str, 
 
 def _unanswered(found: Judged) -> Reason:
     what = "It was not answered with yes: nothing was applied."
-    return Reason(what, next=f"To apply exactly this: give --accept {found.digest}")
+    accept = f"To apply exactly this: give --accept {found.digest}"
+    return Reason(what, next=accept if found.digest else "Answer with yes, or give --yes.")
 
 
 def _record_refusals(fleet: Fleet, order: Order, found: Judged, desk: Desk) -> None:
