@@ -140,6 +140,7 @@ def test_drift_is_told_from_the_first_look_on_and_what_backout_did_is_none(shop:
 
 def test_a_hand_edit_after_a_change_of_the_same_file_is_drift(shop: Shop) -> None:
     """That backout touched a file once does not make everything in it backout's."""
+    assert shop.drift("staging")[0] == []
     change = f"sed -i s/2/4/ {shop.app}/app.ini"
     assert shop.world.backout("run", "-e", "staging", "--yes", "--", change).returncode == 0
     (shop.of("stage1") / "app.ini").write_text("[server]\nworkers = 5\n")
@@ -156,6 +157,7 @@ def test_a_hand_edit_after_a_change_of_the_same_file_is_drift(shop: Shop) -> Non
 
 def test_drift_is_attributed_to_who_was_at_work(shop: Shop) -> None:
     """A sudo entry near the time of the edit, as sudo wrote it; the password on its command line is not quoted."""
+    assert shop.drift("production")[0] == []
     (shop.of("web1") / "notes").write_text("tuned\n")
     now = subprocess.run(["date", "+%Y-%m-%dT%H:%M:%S%:z"], capture_output=True, text=True, check=True).stdout.strip()
     command = f"/usr/bin/tee --password=hunter2 {shop.app}/notes"
