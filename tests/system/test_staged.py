@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kit.cli import Backout
 from kit.sshd import World, world
 
 WHY = "2026-11-23: staging was not the same"
@@ -251,3 +252,21 @@ def test_several_hosts_are_held_against_staging_group_by_group(shop: Shop) -> No
     assert names(compared["web1"]["only_here"]) == ["python-package:flask", "python-package:setuptools"]
     assert compared["web3"]["only_here"] == []
     assert "On staging" in " ".join(shop.world.backout("rehearse", "-e", "production", *shop.deploy).stdout.split())
+
+
+def test_two_environments_can_be_this_machine_and_each_has_its_own_record(backout: Backout) -> None:
+    """What was done as production must not pass for tried first."""
+    both = '[environments.staging]\nhosts = ["local"]\n[environments.production]\nhosts = ["local"]\n'
+    conf, config = backout.folder / "app.conf", backout.folder / "backout.toml"
+    words = ("-e", "production", "--", "echo workers = 4 > app.conf")
+    config.write_text(both)
+    assert backout("run", "--yes", *words).returncode == 0
+    conf.write_text("workers = 2\n")
+    config.write_text(both + 'same_as = "staging"\n' + GUARD)
+    document, code = backout.json("rehearse", *words)
+    assert (code, document["compared"]["change"]) == (3, None)
+    staged, code = backout.json("run", "--yes", "-e", "staging", *words[2:])
+    assert code == 0
+    conf.write_text("workers = 2\n")
+    document, code = backout.json("rehearse", *words)
+    assert (code, document["compared"]["change"]) == (0, staged["change"])
