@@ -62,19 +62,27 @@ def held_against(twin: Twin, journal: Journal, measured: Sequence[Measured]) -> 
 
     Their documents say then how they differ (`compared`, limits), and their verdicts what guards say.
     """
-    documents = [one.document for one in measured]
+    alike = {one.document["digest"]: one.document for one in measured}  # 50 hosts that are alike are judged once
     selectors = [rule.what for rule in twin.differs]
     needed = (
         key(effect)
-        for document in (documents if twin.guards else ())
+        for document in (alike.values() if twin.guards else ())
         for effect in map(effect_from, document["effects"])
         if exception(effect, selectors) is None
     )
-    question = _Question(twin, documents[0]["command"], frozenset(needed))
+    question = _Question(twin, measured[0].document["command"], frozenset(needed))
     records, unreached = _records(question, journal)
     limits = [_limit(twin, error, records) for error in unreached]
     said = _Said(twin, records, bool(unreached), limits)
-    return [_held(said, journal, one) for one in measured]
+    found = {digest: _compared(said, journal, document) for digest, document in alike.items()}
+    return [_held(one, limits, *found[one.document["digest"]]) for one in measured]
+
+
+def _held(measured: Measured, limits: list[str], compared: dict[str, Any], refusals: list[Reason]) -> Measured:
+    """Say in a rehearsal and its verdict what was found."""
+    verdict, document = refused(measured.verdict, refusals), measured.document
+    document.update(compared=compared, limits=[*document["limits"], *limits], verdict=verdict.document())
+    return measured._replace(verdict=verdict)
 
 
 class _Said(NamedTuple):
@@ -154,9 +162,9 @@ def _is_sound(change: dict[str, Any]) -> bool:
     return in_place and not unwell and not body.get("stuck") and not body.get("failed")
 
 
-def _held(said: _Said, journal: Journal, measured: Measured) -> Measured:
-    """Say how one rehearsal differs from what the newest change of the command did there, and ask the guards."""
-    twin, document = said.twin, measured.document
+def _compared(said: _Said, journal: Journal, document: dict[str, Any]) -> tuple[dict[str, Any], list[Reason]]:
+    """Give how one rehearsal differs from what the newest change of the command did there, and what guards say."""
+    twin = said.twin
     missing = frozenset[bytes]().union(*(record.missing for record in said.records))
     found = sort(map(effect_from, document["effects"]), [rule.what for rule in twin.differs], missing)
     excepted = Counter(at for at, _ in found.excepted)
@@ -183,10 +191,7 @@ def _held(said: _Said, journal: Journal, measured: Measured) -> Measured:
     if record is not None and like is not None:
         theirs = Documents(journal).of(record.host, like["id"]) or ()
         compared.update(_both_ways([*found.covered, *found.remainder], theirs, twin))
-    verdict = refused(measured.verdict, _refusals(said, found, _advice(twin, like, line)))
-    limits = [*document["limits"], *said.limits]
-    document.update(compared=compared, limits=limits, verdict=verdict.document())
-    return measured._replace(verdict=verdict)
+    return compared, _refusals(said, found, _advice(twin, like, line))
 
 
 def _both_ways(ours: list[Effect], theirs: Iterable[Effect], twin: Twin) -> dict[str, Any]:
