@@ -18,6 +18,8 @@ from kit.sshd import World, world
 PEERS = ("ansible-core==2.19.14", "pyinfra==3.10.0")
 """What is measured beside; installed into a virtualenv that goes with the bench."""
 FIFTY = 50
+_SAME = ("os", "kernel", "debian-package", "user", "group", "mount", "locale", "sysctl", "cron")
+"""The kinds of what pyinfra is asked for here, but for the hardware."""
 _PLAY = "- hosts: all\n  gather_facts: true\n  tasks:\n    - ansible.builtin.package_facts:\n"
 _ANSIBLE = f"[defaults]\nforks = {FIFTY}\n[ssh_connection]\npipelining = True\n"
 _PYINFRA = """
@@ -36,8 +38,8 @@ _NOTE = (
     "own system, and nothing that its users keep beside it. All use one OpenSSH configuration. "
     f"{', '.join(PEERS)}. ansible gathers `setup` and `package_facts`, with pipelining and {FIFTY} "
     "forks; pyinfra its facts of OS, kernel, packages, users, groups, mounts, locale, sysctl, cron and hardware. "
-    "backout looks at all of that but the hardware, and at Python packages, services, timers, ports and certificates, "
-    "which the others are not asked for. Connections are shared where the tool does so (pyinfra makes new ones); in "
+    "backout looks at all of that but the hardware in the first row; a whole look, in the second, also knows Python "
+    "packages, services, timers, ports, certificates and what is watched, which the others are not asked for. Connections are shared where the tool does so (pyinfra makes new ones); in "
     "the row of the first contact neither connection nor host half nor anything known is there yet."
 )
 
@@ -64,9 +66,9 @@ class _Field:
             with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
                 file.write(content)
 
-    def look(self, group: str) -> None:
+    def look(self, group: str, *words: str) -> None:
         """Look with backout."""
-        done = self.made.backout("look", group)
+        done = self.made.backout("look", group, *words)
         if done.returncode:
             sys.exit(f"backout look: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
@@ -89,11 +91,15 @@ class _Field:
     def contest(self, group: str) -> Contest:
         """Compare what it takes to know the hosts of a group."""
         count = len(self.groups[group])
+        same = tuple(word for kind in _SAME for word in ("--kind", kind))
         contenders = [
-            Contender("backout look", lambda: self.look(group)),
+            Contender("backout look, at what pyinfra gathers", lambda: self.look(group, *same)),
+            Contender("backout look, whole", lambda: self.look(group)),
             Contender("ansible-playbook", lambda: self.peer("ansible-playbook", "-i", group, "play.yml")),
             Contender("pyinfra", lambda: self.peer("pyinfra", "-y", f"{group}.py", "look.py")),
-            Contender("backout look, at the first contact", lambda: self.look(group), lambda: self.forget(group)),
+            Contender(
+                "backout look, whole, at the first contact", lambda: self.look(group), lambda: self.forget(group)
+            ),
         ]
         return Contest(f"Knowing {count} host{'s' * (count > 1)}", _NOTE if count == 1 else "As above.", contenders)
 

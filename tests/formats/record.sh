@@ -131,6 +131,7 @@ mount -t tmpfs none /var/tmp
 export BACKOUT_STATE=/run/backout-sample/state XDG_STATE_HOME=/run/backout-sample/user PYTHONPATH=/run/backout-sample/src
 cd /srv/shop
 backout() { /usr/bin/python3 -m backout --json look "$@"; }
+backout production >/run/backout-sample/whole.json
 backout production --kind os --kind timezone --kind certificate --kind config --kind file >/run/backout-sample/facts-1.json
 echo new >new
 backout both --kind os --kind file >/run/backout-sample/looks-1.json || [ $? = 1 ]

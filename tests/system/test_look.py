@@ -81,6 +81,7 @@ def test_three_hosts_are_looked_at_at_once_and_one_that_is_away_does_not_hold_up
     for look in document["looks"]:
         assert {kind for kind, _, _ in look["facts"]} == {"os", "port"} == set(look["counts"])
         assert facts(look, "port")["tcp/0.0.0.0:22"] == "sshd"
+    assert "not kept: only some kinds" in shop.backout("look", "one", "--kind", "os").stdout
     shop.cut("web2")
     shop.disconnect()
     document, code = shop.backout.json("look", "shop", "--kind", "os")
@@ -196,7 +197,7 @@ def test_a_host_that_can_keep_nothing_is_looked_at_all_the_same(shop: World) -> 
     os.chown(web3.cache, USER, USER)
     shop.disconnect()
     shop.configure("Host web3\n  User deploy\n")
-    document, code = shop.backout.json("look", "stranger", "--kind", "user")
+    document, code = shop.backout.json("look", "stranger")
     shop.disconnect()
     shop.configure("")
     shutil.rmtree(web3.cache)

@@ -26,7 +26,7 @@ def look(options: Namespace) -> int:
     environment = load(options.config).environment(options.environment)
     with _fleet(options, environment) as (fleet, console):
         console.step(f"looking at {environment.name}")
-        results = look_now(fleet)
+        results = look_now(fleet, options.kind)
     for result in results.values():
         if isinstance(result, BackoutError):
             result.next = there(result.next, options)
@@ -72,7 +72,7 @@ def _drawn(options: Namespace, journal: Journal, results: Results) -> Iterator[b
     on = screen(options)
     encoding = sys.stdout.encoding or "utf-8"
     for number, result in enumerate(result for result in results.values() if isinstance(result, Seen)):
-        text = ("\n" if number else "") + drawing.block(told(result), news(result), on)
+        text = ("\n" if number else "") + drawing.block(told(result), news(result), on, kept=result.kept)
         yield text.encode(encoding, "backslashreplace")
         if options.full or options.kind:
             for fact in rows(journal, result.look, options.kind):

@@ -270,7 +270,12 @@ def _look(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "look", "what holds on every host of an environment, kept as facts", "look")
     verb.add_argument("environment", metavar="ENV", help="the environment")
     verb.add_argument(
-        "--kind", metavar="KIND", action="append", choices=KINDS, default=[], help="list the facts of this kind"
+        "--kind",
+        metavar="KIND",
+        action="append",
+        choices=KINDS,
+        default=[],
+        help="look at facts of this kind alone, and list them; not kept",
     )
     verb.add_argument("--full", action="store_true", help="list all facts")
 

@@ -43,26 +43,33 @@ class News(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A look that was just made: the few facts that a person is told in words, and what is new; None at first."""
+    """A look that was just made: the few facts that a person is told in words, and what is new; None at first.
+
+    One at some kinds alone is not `kept`: whoever compares needs whole ones.
+    """
 
     look: Look
     told: tuple[Fact, ...]
     news: News | None
+    kept: bool = True
 
 
-def look(fleet: Fleet, limit_s: float = LIMIT_S) -> dict[str, Seen | BackoutError]:
-    """Look at all hosts at once, in the order of the environment; of those that were not reached the reason."""
+def look(fleet: Fleet, kinds: Collection[str] = (), limit_s: float = LIMIT_S) -> dict[str, Seen | BackoutError]:
+    """Look at all hosts at once, in the order of the environment; of those that were not reached the reason.
+
+    With `kinds` nothing else is looked at, and the look is not kept.
+    """
     hosts = {id(fleet.session(host)): host for host in fleet.reached}
 
     def at(session: Session) -> Seen:
         host = hosts[id(session)]
-        return look_at(session, host, fleet.greetings[host])
+        return look_at(session, host, fleet.greetings[host], kinds)
 
     results = {**fleet.failed, **fleet.each(at, limit_s=limit_s)}
     return {host: results[host] for host in fleet.hosts if host in results}
 
 
-def look_at(session: Session, host: str, greeting: Greeting) -> Seen:
+def look_at(session: Session, host: str, greeting: Greeting, kinds: Collection[str] = ()) -> Seen:
     """Look at one host, and keep what it tells while it tells it: it may be more than fits into memory."""
     journal = session.journal
     if journal is None:
@@ -76,13 +83,17 @@ def look_at(session: Session, host: str, greeting: Greeting) -> Seen:
         taken.update(fact.kind for fact in some)
         told.extend(fact for fact in some if fact.kind in _TOLD)
 
-    reply = session.link.look(take, watch=list(watch), services=list(services))
+    only = {"kinds": list(kinds)} if kinds else {}
+    reply = session.link.look(take, watch=list(watch), services=list(services), **only)
     if not _REPLY(reply):
         raise FailedError("The host half said of its look what this one does not understand.")
     if taken != reply["counts"]:
         raise FailedError("Facts were lost on the way from the host: the look is not kept.", next="Look once more.")
     at = reply.pop("at") - greeting.skew_s
     where = {"host": host, "environment": environment, "skew_s": greeting.skew_s}
+    if kinds:
+        seen = Look(at, host, environment, {**where, **reply}, keeping.parts())
+        return Seen(seen, tuple(told), None, kept=False)
     before = newest(journal, host, environment)
     event = journal.append(at=at, actor=host, type=LOOK, body={**where, **reply, "parts": keeping.end()})
     seen = look_of(journal, event)

@@ -42,11 +42,15 @@ class Keeping:
         if len(self._parts) >= _PARTS_A_WRITE:
             self._write()
 
-    def end(self) -> str:
-        """Give the name of the list of all parts."""
+    def parts(self) -> tuple[str, ...]:
+        """Give the names of all parts; there are no more facts."""
         self._parts += filter(None, [self._cutting.rest()])
         self._write()
-        return self._journal.keep([json.dumps(self._names).encode()])[0]
+        return tuple(self._names)
+
+    def end(self) -> str:
+        """Give the name of the list of all parts."""
+        return self._journal.keep([json.dumps(self.parts()).encode()])[0]
 
     def _write(self) -> None:
         self._names += self._journal.keep(self._parts)

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any, BinaryIO, Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable
 
 from backout import __version__
 from backout.errors import (
@@ -36,7 +36,6 @@ from backout.host.gc import collect
 from backout.host.ledger import Ledger, make_state
 from backout.host.mend import is_lost, lost, mend
 from backout.host.plan import Plan
-from backout.host.rehearse import Rehearsed, Request, rehearse
 from backout.host.requests import parse
 from backout.host.services import carry_out, enforcers, states
 from backout.host.stage import identity, state_folder
@@ -46,6 +45,9 @@ from backout.host.trouble import UNTOUCHED, told
 from backout.model.check import AFTER, BEFORE, Check, CheckResult, check_from, turned_red
 from backout.model.ledger import APPLIED, REFUSED, Change, fold, unfinished
 from backout.model.step import Service
+
+if TYPE_CHECKING:  # half of all the code: over ssh it is compiled anew at each contact, and most only ask
+    from backout.host.rehearse import Rehearsed
 
 SENTINEL = "backout.wire/1"
 _PR_SET_PDEATHSIG = 1
@@ -109,6 +111,8 @@ class Host:
         Without a working folder or environment it has ours, which is what the login gave us. The document's
         effects go ahead, as events.
         """
+        from backout.host.rehearse import Request, rehearse
+
         make_state(self.state)
         asked = {"cwd": os.getcwd(), "environ": dict(os.environ), **asked}
         checks = tuple(check_from(check) for check in asked.pop("checks", ()))

@@ -66,9 +66,10 @@ def _serve(requests: int, answers: int, stdin: int | None) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        from backout.host.serve import main
+        from backout.host import rehearse, serve
 
-        main()
+        del rehearse  # imported while the caller is at its own imports: most commands on this machine ask for it
+        serve.main()
         code = 0
     except BaseException:
         sys.excepthook(*sys.exc_info())

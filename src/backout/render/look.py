@@ -24,10 +24,18 @@ _MOST_CHARS = 300
 Fact = tuple[str, str, Any]
 
 
-def block(document: dict[str, Any], news: dict[str, Any] | None, screen: Screen, zone: tzinfo | None = None) -> str:
+def block(
+    document: dict[str, Any],
+    news: dict[str, Any] | None,
+    screen: Screen,
+    zone: tzinfo | None = None,
+    *,
+    kept: bool = True,
+) -> str:
     """Draw a `backout.facts/1` document: what the host is, how many facts, what ends soon, what was not read.
 
     `news` is what is new since the look before: `{since, counts}`, with counts by kind and operation; None at first.
+    A look that is not `kept` has none.
     """
     room = screen.width - LABEL
     named = {f"{kind}.{subject}": str(value) for kind, subject, value in document["facts"] if kind in ("os", "kernel")}
@@ -37,7 +45,7 @@ def block(document: dict[str, Any], news: dict[str, Any] | None, screen: Screen,
     for label, text, style in (
         ("System", screen.visible(", ".join(filter(None, system))), ""),
         ("Facts", _counts(document["counts"]), ""),
-        ("New", _news(news, zone), ""),
+        ("New", _news(news, zone) if kept else "not kept: only some kinds were looked at", ""),
         ("Files", _files(document["files"]), ""),
         ("Clock", _clock(document["skew_s"]), "yellow"),
     ):
