@@ -39,7 +39,8 @@ _NOTE = (
     f"{', '.join(PEERS)}. ansible gathers `setup` and `package_facts`, with pipelining and {FIFTY} "
     "forks; pyinfra its facts of OS, kernel, packages, users, groups, mounts, locale, sysctl, cron and hardware. "
     "backout looks at all of that but the hardware in the first row; a whole look, in the second, also knows Python "
-    "packages, services, timers, ports, certificates and what is watched, which the others are not asked for. Connections are shared where the tool does so (pyinfra makes new ones); in "
+    "packages, services, timers, ports, certificates and what is watched, which the others are not asked for. "
+    "Connections are shared where the tool does so (pyinfra makes new ones); in "
     "the row of the first contact neither connection nor host half nor anything known is there yet."
 )
 
