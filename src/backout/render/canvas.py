@@ -114,7 +114,9 @@ def _column_width(column: Sequence[Text], *, cut: bool) -> int:
 
 def _fitted(cell: Text, width: int, *, cut: bool) -> Text:
     fitted = cell.copy()
-    if cut:
+    if cut and "/" in cell.plain and " " not in cell.plain and cell.cell_len > width > 1:
+        fitted = Text.assemble("…", cell[len(cell) - width + 1 :])  # which file it is stands at the end of a path
+    elif cut:
         fitted.truncate(width, overflow="ellipsis")
     blank = max(width - fitted.cell_len, 0)
     if cell.justify == "right":
