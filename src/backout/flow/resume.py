@@ -9,7 +9,7 @@ from backout.errors import BackoutError, UsageError
 from backout.flow.fleet import Fleet
 from backout.flow.rehearse import Wanted
 from backout.flow.session import Session
-from backout.model.redact import redact_words
+from backout.model.redact import redact, redact_words
 from backout.model.rollout import ROLLOUT, Standing, is_of, standing
 from backout.model.selector import parse_selector
 from backout.store.journal import Journal
@@ -40,7 +40,7 @@ def wish(
         "ok_exit": list(wanted.ok_exit),
         "allow_failure": wanted.allow_failure,
         "after": wanted.after,
-        "why": wanted.why,
+        "why": redact(wanted.why),
         "digest": digest or "",
         "hosts": list(hosts),
         "odd": sorted(odd),

@@ -46,7 +46,7 @@ def test_what_was_wanted_is_wanted_again_and_only_the_same_effects() -> None:
 
 def test_a_secret_is_in_no_record_and_has_to_be_given_again() -> None:
     """The command with a mask in it must never be run."""
-    secret = WANTED._replace(argv=("deploy", "--token", "hunter2hunter2"))
+    secret = WANTED._replace(argv=("deploy", "--token", "hunter2hunter2"), why="new password=hunter2hunter2")
     found = recorded(secret)
     assert "hunter2" not in str(found)
     with pytest.raises(UsageError, match="looks like a secret") as error:
