@@ -59,10 +59,11 @@ class _Sources:
 
     def __init__(self, since_s: float) -> None:
         now = time.time()
-        packages = [*_apt(), *_dpkg()]
-        logged = [*_sudo_and_cron(now), *_journal(since_s), *_puppet_lines(now)]
-        self._packages = [line for line in packages if line.at >= since_s]
-        self._logged = sorted(line for line in {*logged, *_summaries()} if line.at >= since_s)
+        self._since_s = int(since_s)  # logs know whole seconds: what came just after would seem to come before
+        begun_s = self._since_s - max(_BEFORE_S.values())
+        logged = [*_sudo_and_cron(now), *_journal(begun_s), *_puppet_lines(now)]
+        self._packages = [line for line in (*_apt(), *_dpkg()) if line.at >= self._since_s]
+        self._logged = sorted(line for line in {*logged, *_summaries()} if line.at >= begun_s)
 
     def told(self, kind: str, subject: str) -> dict[str, Any]:
         found: Line | None = None
@@ -99,7 +100,9 @@ class _Sources:
         """Find a command or a message that names what was changed."""
         name = re.split(r"[/:#]", subject.rstrip("/"))[-1]
         word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])") if name else None
-        lines = [line for line in self._logged if word is not None and word.search(line.text)]
+        lines = [
+            line for line in self._logged if line.at >= self._since_s and word is not None and word.search(line.text)
+        ]
         return max(lines, default=None)
 
     def _python(self, subject: str) -> dict[str, Any]:
