@@ -148,7 +148,7 @@ def test_parity_is_symmetric(here: list[Fact], there: list[Fact]) -> None:
 
 def _rows(ours: list[list[Fact]], theirs: list[list[Fact]]) -> list[Row]:
     here, there = [f"a{n}" for n in range(len(ours))], [f"b{n}" for n in range(len(theirs))]
-    facts = dict(zip([*here, *there], [*ours, *theirs], strict=True))
+    facts = dict(zip([*here, *there], [*ours, *theirs]))
     found = {host: compared(facts["a0"], facts[host]) for host in [*here[1:], *there]}
     return rows(("staging", here), ("production", there), found)
 

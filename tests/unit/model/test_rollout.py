@@ -94,7 +94,7 @@ def test_the_newest_attempt_says_where_a_host_stands_and_what_stands_is_done(his
     names = [ID, *(f"{ID}-{number}" for number in range(2, 8))]
     changes = [
         change(name, state, "other" if back and state == "kept" else None)
-        for name, (state, back) in zip(names, history, strict=False)
+        for name, (state, back) in zip(names, history)
     ]
     found = standing([change("20260101-000000-aaa", "kept"), *changes], ID)
     if not history:
