@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
 from backout.cli import begin_here
-from backout.cli.screens import Console, Named, put, put_bytes, put_json, screen, there
+from backout.cli.screens import Console, put, put_bytes, put_json, screen, there
 from backout.config.find import load
 from backout.config.values import LOCAL, Command, Config, Environment
 from backout.errors import BackoutError, ConfigError, NotPossibleError, UsageError
@@ -24,7 +24,6 @@ from backout.flow import record
 from backout.flow.back import Target
 from backout.flow.back import back as go_back
 from backout.flow.back import pause as go_pause
-from backout.flow.fleet import Fleet
 from backout.flow.rehearse import Wanted
 from backout.flow.rehearse import rehearse as measure_only
 from backout.flow.run import redo
@@ -34,6 +33,7 @@ from backout.model.selector import parse_selector
 
 if TYPE_CHECKING:
     from backout.cli.editor import Edited
+    from backout.flow.fleet import Fleet
     from backout.flow.staged import Twin
 
 
@@ -73,6 +73,8 @@ def _session(
 @contextlib.contextmanager
 def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet, Console]]:
     """Reach the hosts of an environment, and open a journal beside each, for the time of one command."""
+    from backout.flow.fleet import At, Fleet  # its threads are a tenth of what a command on one host imports
+
     if LOCAL in environment.hosts and options.begun is None:
         _require_linux()
         begin_here(options)  # before there are threads
@@ -85,7 +87,7 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
             contextlib.closing(bootstrap.journal()) as journal,
             bootstrap.link_to(host, environment.become, lambda *_: None, begun, on_the_way) as link,
         ):
-            session = Session(link, journal, environment, who, Named(host, console), bootstrap.new_change_id, host)
+            session = Session(link, journal, environment, who, At(console, host), bootstrap.new_change_id, host)
             if options.verb not in ("recover", "doctor"):
                 session.learn()
             yield session

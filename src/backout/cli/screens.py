@@ -110,6 +110,10 @@ class Console:
         """Say what begins now."""
         self._reporter.step(text)
 
+    def at(self, host: str, text: str) -> None:
+        """Say what begins on one host among several; from any thread."""
+        self.step(f"{host}: {text}")
+
     def done(self) -> None:
         """Clear the progress line."""
         self._reporter.done()
@@ -175,21 +179,3 @@ class Console:
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-class Named:
-    """Tells of one host among several: its name goes before each step. It shows no reports, and asks nothing."""
-
-    def __init__(self, host: str, console: Console) -> None:
-        self._host, self._console = host, console
-
-    def step(self, text: str) -> None:
-        """Say what begins there now."""
-        self._console.step(f"{self._host}: {text}")
-
-    def show(self, document: dict[str, Any]) -> None:
-        """Show nothing: what became of all hosts is shown together."""
-
-    def ask(self, question: str, about: dict[str, Any]) -> bool | None:  # noqa: ARG002 - the protocol's
-        """Ask nobody: there are others at work."""
-        return None

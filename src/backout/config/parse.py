@@ -15,8 +15,8 @@ from backout.config.values import NETWORKS, Command, Config, Environment
 from backout.errors import ConfigError
 from backout.model.check import Check
 from backout.model.guard import RULES, Guard
-from backout.model.meant import Rule
 from backout.model.rollout import Pace
+from backout.model.selector import Rule
 from backout.model.shape import DEEPEST, is_deeper
 
 TOP_KEYS = ("environments", "commands", "guards")

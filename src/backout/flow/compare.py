@@ -15,9 +15,10 @@ from backout.flow.looked import Look, compared, content, heads
 from backout.model import shape
 from backout.model.agreement import Row, op, rows
 from backout.model.digest import canonical
-from backout.model.meant import Accepted, Rule, accepted, sort, split
+from backout.model.meant import Accepted, accepted, sort, split
 from backout.model.parity import Comparison, Difference, masked, names
 from backout.model.redact import redact
+from backout.model.selector import Rule
 from backout.store.journal import Journal
 
 BASELINE = "baseline"

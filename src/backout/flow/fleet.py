@@ -5,17 +5,16 @@ What goes wrong on one host is that host's result; the rest goes on.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, NamedTuple, TypeVar
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from backout.errors import BackoutError, InterruptedError
 from backout.flow.session import Session
-from backout.link.wire import ENDING
+from backout.link.wire import interrupts
 
 Result = TypeVar("Result")
 Open = Callable[[str], AbstractContextManager[Session]]
@@ -37,6 +36,39 @@ class Greeting(NamedTuple):
     name: str
     identity: str
     skew_s: float
+
+
+class Overview(Protocol):
+    """How several hosts tell a person how far they are, and ask."""
+
+    def step(self, text: str) -> None:
+        """Say what begins now for all of them."""
+
+    def at(self, host: str, text: str) -> None:
+        """Say what a host is at; from any thread."""
+
+    def ask(self, question: str, about: dict[str, Any]) -> bool | None:
+        """Show what a question is about and ask; None, and nothing shown, when nobody is there to answer."""
+
+    def show(self, document: dict[str, Any]) -> None:
+        """Show what came of it."""
+
+
+class At(NamedTuple):
+    """Tells what one host is at. What is shown and asked is shown and asked once, of all."""
+
+    tell: Overview
+    host: str
+
+    def step(self, text: str) -> None:
+        """Say what the host is at."""
+        self.tell.at(self.host, text)
+
+    def show(self, document: dict[str, Any]) -> None:
+        """Leave it to the report of all hosts."""
+
+    def ask(self, question: str, about: dict[str, Any]) -> bool | None:
+        """Ask nobody: the question is put once."""
 
 
 class Fleet:
@@ -182,23 +214,6 @@ class Fleet:
         wait(ends)
         for thread in self._threads.values():
             thread.shutdown()
-
-
-@contextmanager
-def interrupts(act: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C, and what else ends a command, do this instead; for the main thread, any other is not asked."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in ENDING}
-    for number in ENDING:
-        if before[number] is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, lambda *_: act())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def exit_code(codes: Iterable[int]) -> int:

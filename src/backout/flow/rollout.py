@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from backout.config.values import Environment
 from backout.errors import RefusedError, UsageError
 from backout.flow.alike import Judged, judged
-from backout.flow.fleet import Fleet, exit_code, interrupts
+from backout.flow.fleet import At, Fleet, Overview, exit_code
 from backout.flow.rehearse import Measured, Wanted, measure
 from backout.flow.resume import EVENT, found_wish, stand, wanted_again, wish
 from backout.flow.run import body_of, record_refusal
 from backout.flow.session import Session, Who, require_finished
 from backout.flow.staged import Twin, held_against
-from backout.flow.waves import FAILED, LIMIT_S, REFUSED, STANDING, UNTOUCHED, At, Order, Outcome, Overview, Rolled, roll
+from backout.flow.waves import FAILED, LIMIT_S, REFUSED, STANDING, UNTOUCHED, Order, Outcome, Rolled, roll
+from backout.link.wire import interrupts
 from backout.model.redact import redact_words
 from backout.model.rollout import KEPT, Standing, attempt, waves
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict

@@ -21,8 +21,8 @@ from backout.model.check import AFTER, UNHEALTHY
 from backout.model.effect import Effect, effect_from
 from backout.model.guard import Guard, Sorted, exception, key, sort, staged_first, unjudged
 from backout.model.ledger import KEPT, REFUSED, UNDONE, entry_from, fold
-from backout.model.meant import Rule
 from backout.model.redact import MASK
+from backout.model.selector import Rule
 from backout.model.verdict import Reason, refused
 from backout.store.journal import LEDGER, Journal
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from backout.errors import BackoutError, NeedsPersonError
-from backout.flow.fleet import Fleet, interrupts
+from backout.flow.fleet import At, Fleet, Overview
 from backout.flow.rehearse import Measured, Wanted, as_judged
 from backout.flow.run import After, after_failed_apply, keep, look_after, take_it_back
 from backout.flow.session import Session
+from backout.link.wire import interrupts
 from backout.model.rollout import KEPT, Pace
 
 BACKED_OUT, FAILED, REFUSED, UNKNOWN, UNTOUCHED, STUCK, STANDING = (
@@ -26,39 +27,6 @@ BACKED_OUT, FAILED, REFUSED, UNKNOWN, UNTOUCHED, STUCK, STANDING = (
 _TICK_S = 0.05
 LIMIT_S = 900.0
 """How long a host may take for a rehearsal, or its part of a wave, besides the command and the checks."""
-
-
-class Overview(Protocol):
-    """How several hosts tell a person how far they are, and ask."""
-
-    def step(self, text: str) -> None:
-        """Say what begins now for all of them."""
-
-    def at(self, host: str, text: str) -> None:
-        """Say what a host is at; from any thread."""
-
-    def ask(self, question: str, about: dict[str, Any]) -> bool | None:
-        """Show what a question is about and ask; None, and nothing shown, when nobody is there to answer."""
-
-    def show(self, document: dict[str, Any]) -> None:
-        """Show what came of it."""
-
-
-class At(NamedTuple):
-    """Tells what one host is at. What is shown and asked is shown and asked once, of all."""
-
-    tell: Overview
-    host: str
-
-    def step(self, text: str) -> None:
-        """Say what the host is at."""
-        self.tell.at(self.host, text)
-
-    def show(self, document: dict[str, Any]) -> None:
-        """Leave it to the report of all hosts."""
-
-    def ask(self, question: str, about: dict[str, Any]) -> bool | None:
-        """Ask nobody: the question is put once."""
 
 
 class Outcome(NamedTuple):

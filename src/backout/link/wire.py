@@ -119,6 +119,23 @@ def _no_facts(facts: list[Fact]) -> None:
     """Drop facts."""
 
 
+@contextlib.contextmanager
+def interrupts(act: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C, and what else ends a command, do this instead; for the main thread, any other is not asked."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        if before[number] is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda *_: act())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Link:
     """Speaks to one host half. Not for two threads at a time."""
 
@@ -203,26 +220,16 @@ class Link:
                 return message
 
     @contextlib.contextmanager
-    def _interrupts_passed_on(self) -> Iterator[list[int]]:
+    def _interrupts_passed_on(self) -> Iterator[list[bool]]:
         """Let Ctrl-C reach the host half instead of us: its answer then says what state the host is in."""
-        seen: list[int] = []
-        if threading.current_thread() is not threading.main_thread():
-            yield seen
-            return
+        seen: list[bool] = []
 
-        def pass_on(number: int, _frame: object) -> None:
-            seen.append(number)
+        def pass_on() -> None:
+            seen.append(True)
             self.interrupt()
 
-        before = {number: signal.getsignal(number) for number in ENDING}
-        for number in ENDING:
-            if before[number] is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(number, pass_on)
-        try:
+        with interrupts(pass_on):
             yield seen
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _event(self, message: dict[str, Any]) -> None:
         if _OUTPUT(message):

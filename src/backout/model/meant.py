@@ -9,15 +9,7 @@ from backout.model.agreement import Row
 from backout.model.digest import canonical
 from backout.model.effect import Effect
 from backout.model.parity import Difference
-from backout.model.selector import Selector
-
-
-class Rule(NamedTuple):
-    """Differences that are meant, and why."""
-
-    what: Selector
-    why: str
-
+from backout.model.selector import Rule, Selector
 
 _NAME = "each machine has its own name and identity"
 _MACHINE = "follows from the machine's memory and processors"

@@ -45,6 +45,13 @@ def _file_of(effect: Effect) -> str:
     return next(known, effect.subject.partition("#")[0])
 
 
+class Rule(NamedTuple):
+    """Differences that are meant, and why."""
+
+    what: Selector
+    why: str
+
+
 def parse_selector(text: str, kinds: Sequence[str] = KINDS) -> Selector:
     """Read `kind:glob`; an unknown kind or a missing glob is a usage error that names the kinds."""
     kind, colon, glob = text.partition(":")

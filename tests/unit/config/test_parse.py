@@ -8,9 +8,8 @@ from backout.config import Command, Environment, parse
 from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
 from backout.model.guard import Guard
-from backout.model.meant import Rule
 from backout.model.rollout import Pace
-from backout.model.selector import Selector
+from backout.model.selector import Rule, Selector
 
 DESIGN = """\
 [environments.production]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from backout.model.agreement import Row, rows
 from backout.model.fact import KINDS, Fact, pairs
-from backout.model.meant import Rule, accepted, sort, split
+from backout.model.meant import accepted, sort, split
 from backout.model.parity import Comparison, Difference, comparable, masked, names
 from backout.model.redact import MASK
-from backout.model.selector import parse_selector
+from backout.model.selector import Rule, parse_selector
 
 FILE = {"type": "file", "mode": "0644", "uid": 0, "gid": 0, "size": 3, "sha256": "a" * 64}
 
