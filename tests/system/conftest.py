@@ -21,6 +21,7 @@ from backout.host.mounting import make_private
 from backout.host.sandbox import Prepared, Sandbox
 from kit.cli import Backout
 from kit.host_state import HostState, unchanged
+from kit.sshd import Host, World
 
 _NEWNS = 0x00020000
 _PR_SET_DUMPABLE = 4
@@ -33,6 +34,12 @@ def backout(tmp_path: Path) -> Backout:
     backout = Backout(tmp_path)
     (backout.folder / "app.conf").write_text("workers = 2\n")
     return backout
+
+
+@pytest.fixture
+def web1(reach: World) -> Host:
+    """The first host of a world, which every test file over ssh makes for itself as `reach`."""
+    return reach.hosts["web1"]
 
 
 class Ran(NamedTuple):

@@ -43,7 +43,7 @@ class Silent:
 
 def session(link: Any, journal: SqliteJournal) -> Session:
     """What a flow is given."""
-    return Session(link, journal, Environment("one", ("web1",)), Who("anna"), Silent(), lambda: "c1")
+    return Session(link, journal, Environment("one", ("web1",)), Who("anna"), Silent(), lambda: "c1", "web1")
 
 
 def test_a_host_that_hangs_is_let_go_and_leaves_no_look(tmp_path: Path) -> None:
@@ -110,12 +110,12 @@ def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
 
 def test_a_look_is_kept_with_what_is_new_since_the_one_before(journal: SqliteJournal) -> None:
     """By this machine's clock; of hosts and environments each its own."""
-    first = look_at(session(Told(HERE), journal), "web1", GREETING._replace(skew_s=40.0))
+    first = look_at(session(Told(HERE), journal), GREETING._replace(skew_s=40.0))
     assert first.told == (HERE[0],)
     assert (first.news, first.look.at, first.look.body["identity"]) == (None, 960.0, "boot/1:3")
-    look_at(session(Told(HERE), journal), "web2", GREETING)
+    look_at(session(Told(HERE), journal)._replace(host="web2"), GREETING)
     changed = [HERE[0], HERE[1]._replace(value={"uid": 2}), Fact("file", "/b", {"type": "dir"})]
-    second = look_at(session(Told(changed, at=2000.0), journal), "web1", GREETING)
+    second = look_at(session(Told(changed, at=2000.0), journal), GREETING)
     assert second.news is not None
     assert second.news.since == 960.0
     assert second.news.counts == {"user": {"edited": 1}, "file": {"removed": 1, "added": 1}}
@@ -133,7 +133,7 @@ def test_facts_that_were_lost_and_a_reply_that_is_none_leave_no_look(
 ) -> None:
     """What compare reads must be whole: a fact that is silently missing is a difference that nobody made."""
     with pytest.raises(FailedError):
-        look_at(session(Told(HERE, **reply), journal), "web1", GREETING)
+        look_at(session(Told(HERE, **reply), journal), GREETING)
     assert list(looks(journal)) == []
 
 

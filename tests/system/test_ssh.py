@@ -41,12 +41,6 @@ def reach() -> Iterator[World]:
 
 
 @pytest.fixture
-def web1(reach: World) -> Host:
-    """The host of production."""
-    return reach.hosts["web1"]
-
-
-@pytest.fixture
 def app(reach: World) -> Iterator[Path]:
     """A file to change: all namespaces share the file system."""
     path = reach.folder / "app.conf"

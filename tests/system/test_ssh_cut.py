@@ -36,12 +36,6 @@ def reach() -> Iterator[World]:
         yield made
 
 
-@pytest.fixture
-def web1(reach: World) -> Host:
-    """The host."""
-    return reach.hosts["web1"]
-
-
 def app(reach: World) -> dict[str, str]:
     """Give what lies in the folder that is changed."""
     return {path.name: path.read_text() for path in (reach.folder / "app").iterdir()}

@@ -30,12 +30,6 @@ def reach() -> Iterator[World]:
         yield made
 
 
-@pytest.fixture
-def web1(reach: World) -> Host:
-    """The host."""
-    return reach.hosts["web1"]
-
-
 def refused(reach: World, code: int, environment: str = "production") -> dict[str, Any]:
     """Ask for the record, which has to be refused within the test's time; gives the error."""
     error, got = reach.backout.json("log", "-e", environment)

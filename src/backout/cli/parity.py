@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from argparse import Namespace
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,7 +22,6 @@ from backout.flow.fleet import Fleet
 from backout.flow.look import look
 from backout.flow.looked import Look
 from backout.flow.since import teller
-from backout.store.journal import Journal
 
 
 def compare(options: Namespace) -> int:
@@ -38,19 +36,13 @@ def compare(options: Namespace) -> int:
         accept = acceptance(str(_who()), options.why, options.until, dt.datetime.now(dt.UTC).date())
     elif options.why or options.until:
         raise UsageError("--why and --until belong to --accept.", next="backout compare --help")
-    with _journal() as journal, ExitStack() as stack:
+    with contextlib.closing(bootstrap.journal()) as journal, ExitStack() as stack:
         fleets = {} if options.stored else {side.name: _reached(stack, options, side) for side in (here, there)}
         known = [sides.side(journal, side, _taken(fleets.get(side.name))) for side in (here, there)]
         since: Since | None = teller(journal, known, fleets) if options.since else None
         document, code = compare_looks(journal, known[0], known[1], accept, since)
     _answer(options, document)
     return code
-
-
-@contextlib.contextmanager
-def _journal() -> Iterator[Journal]:
-    with contextlib.closing(bootstrap.journal()) as journal:
-        yield journal
 
 
 def _reached(stack: ExitStack, options: Namespace, environment: Environment) -> Fleet:

@@ -97,7 +97,7 @@ def _each(options: Namespace, environment: Environment, act: Callable[[Session],
     with _opened(options, environment) as (fleet, console):
         console.step(f"asking {len(fleet.reached)} hosts")
         changes = options.verb != "doctor"  # what changes a host is finished, whoever presses Ctrl-C
-        answers = records.everyone(fleet, fleet.each(act, interruptible=not changes))
+        answers = fleet.everyone(fleet.each(act, interruptible=not changes))
         console.done()
         return _tell(options, records.document(environment.name, answers, fleet.twins), drawn)
 

@@ -73,5 +73,4 @@ def _answers(fleet: Fleet, results: Mapping[str, Any], taken: list[str]) -> Answ
     for error in fleet.failed.values():
         if taken:
             error.next = f"{error.next} Then: backout back {taken[-1]}"
-    everyone = {**results, **fleet.failed}
-    return {host: everyone[host] for host in fleet.hosts if host in everyone}
+    return fleet.everyone(results)

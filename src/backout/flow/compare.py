@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from backout.config.values import Environment
 from backout.errors import FailedError, UsageError
+from backout.flow.instant import instant
 from backout.flow.looked import Look, compared, content, heads
 from backout.model import shape
 from backout.model.agreement import Row, op, rows
@@ -19,6 +20,7 @@ from backout.model.meant import Accepted, accepted, sort, split
 from backout.model.parity import Comparison, Difference, masked, names
 from backout.model.redact import redact
 from backout.model.selector import Rule
+from backout.model.service import unit_name
 from backout.store.journal import Journal
 
 BASELINE = "baseline"
@@ -117,7 +119,7 @@ def _host(key: str) -> str:
 
 def _scope(here: Environment, there: Environment) -> Callable[[str, str], bool]:
     """Leave out what only one of the two is looked at for."""
-    units = [{_unit(name) for name in side.services} for side in (here, there)]
+    units = [{unit_name(name) for name in side.services} for side in (here, there)]
 
     def is_meant(kind: str, subject: str) -> bool:
         if kind == "variable":
@@ -125,10 +127,6 @@ def _scope(here: Environment, there: Environment) -> Callable[[str, str], bool]:
         return kind not in ("file", "config") or _watched(subject, here) == _watched(subject, there)
 
     return is_meant
-
-
-def _unit(name: str) -> str:
-    return name if "." in name else f"{name}.service"
 
 
 def _watched(path: str, environment: Environment) -> bool:
@@ -139,7 +137,7 @@ def _limits(here: Side, there: Side) -> list[str]:
     limits = []
     for one, other in itertools.permutations([here.environment, there.environment]):
         alone = [path for path in one.watch if not _watched(path, other)]
-        alone += [f"service {unit}" for unit in one.services if _unit(unit) not in map(_unit, other.services)]
+        alone += [f"service {unit}" for unit in one.services if unit_name(unit) not in map(unit_name, other.services)]
         if alone:
             limits.append(f"Only {one.name} is looked at for {', '.join(alone)}: that is not compared.")
     for side in (here, there):
@@ -152,16 +150,11 @@ def _looks(side: Side) -> list[dict[str, Any]]:
         {
             "environment": side.environment.name,
             "host": host,
-            "at": when(look.at),
+            "at": instant(look.at),
             "stored": side.stale.get(host),
         }
         for host, look in side.looks.items()
     ]
-
-
-def when(at: float) -> str:
-    """Give a time as documents have it."""
-    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds")
 
 
 def _document(row: Row, since: Since | None) -> dict[str, Any]:
@@ -223,14 +216,14 @@ _ACCEPTED = shape.many(
 def _baseline(journal: Journal, pair: tuple[str, str]) -> tuple[dict[str, Any] | None, list[Accepted]]:
     """Find the newest baseline of two environments, whichever was named first; one that is over folds nothing."""
     event = None
-    for found in journal.events():
-        if found.type == BASELINE and sorted(found.body["pair"]) == sorted(pair):
+    for found in journal.events(type=BASELINE):
+        if sorted(found.body["pair"]) == sorted(pair):
             event = found
     if event is None:
         return None, []
     over = dt.date.fromisoformat(event.body["until"]) < dt.datetime.now(dt.UTC).date()
     told = {
-        "at": when(event.at),
+        "at": instant(event.at),
         "who": event.body["who"],
         "why": event.body["why"],
         "until": event.body["until"],

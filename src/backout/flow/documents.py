@@ -51,7 +51,7 @@ class Documents:
     def __init__(self, journal: Journal) -> None:
         """Read which changes are known."""
         self._journal = journal
-        told = (event.body for event in journal.events() if event.type == EFFECTS)
+        told = (event.body for event in journal.events(type=EFFECTS))
         self._parts: dict[tuple[str, str], list[str]] = {(body["host"], body["change"]): body["parts"] for body in told}
 
     def of(self, host: str, change: str, session: Session | None = None) -> Iterator[Effect] | None:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from backout import __version__
 from backout.errors import BackoutError, FailedError
-from backout.flow.compare import owners, when
+from backout.flow.compare import owners
 from backout.flow.fleet import Fleet, Greeting, exit_code
+from backout.flow.instant import instant
 from backout.flow.look import LIMIT_S, look_at
 from backout.flow.looked import LOOK, Look, compared, heads, look_of
 from backout.flow.session import Session, require_finished
@@ -39,20 +40,13 @@ class Own(NamedTuple):
 
 def drift(fleet: Fleet, environment: str, why: str | None) -> tuple[dict[str, Any], int]:
     """Give the `backout.drift/1` document and the exit code; with a reason, drift is adopted."""
-    hosts = {id(fleet.session(host)): host for host in fleet.reached}
-
-    def at(session: Session) -> dict[str, Any]:
-        host = hosts[id(session)]
-        return _on_host(session, fleet.greetings[host], host, why)
-
-    found = fleet.each(at, limit_s=LIMIT_S)
+    found = fleet.each(lambda session: _on_host(session, fleet.greetings[session.host], why), limit_s=LIMIT_S)
     rows, codes = [], []
-    for host in fleet.hosts:
-        answer = found.get(host, fleet.failed.get(host))
+    for host, answer in fleet.everyone(found).items():
         if isinstance(answer, BackoutError):
             rows.append({**_ROW, "host": host, "error": answer.what})
             codes.append(answer.exit_code)
-        elif answer is not None:
+        else:
             rows.append(answer)
             codes.append(DRIFT if answer["differences"] and answer["adopted"] is None else NONE)
     document = {"schema": "backout.drift/1", "environment": environment, "hosts": rows}
@@ -70,17 +64,17 @@ _ROW: dict[str, Any] = {
 }
 
 
-def _on_host(session: Session, greeting: Greeting, host: str, why: str | None) -> dict[str, Any]:
+def _on_host(session: Session, greeting: Greeting, why: str | None) -> dict[str, Any]:
     require_finished(session)
     journal = session.journal
     if journal is None:
         raise FailedError("There is no journal to tell drift from.")
-    environment = None if session.environment is None else session.environment.name
+    host, environment = session.host, None if session.environment is None else session.environment.name
     ground = _ground(journal, environment, host)
-    now = look_at(session, host, greeting).look
+    now = look_at(session, greeting).look
     if ground is None:
         _found_ground(session, journal, now)
-        return {**_ROW, "host": host, "at": when(now.at)}
+        return {**_ROW, "host": host, "at": instant(now.at)}
     differences = _differences(journal, ground, now)
     own = _own(session, ground, differences)
     left = _unexplained(differences, own)
@@ -91,8 +85,8 @@ def _on_host(session: Session, greeting: Greeting, host: str, why: str | None) -
         _found_ground(session, journal, now)
     return {
         "host": host,
-        "ground": when(ground.at),
-        "at": when(now.at),
+        "ground": instant(ground.at),
+        "at": instant(now.at),
         "explained": len(_without_twins(differences)) - len(left),
         "changes": own.changes,
         "adopted": adopted,
@@ -121,8 +115,7 @@ def _ground(journal: Journal, environment: str | None, host: str) -> Look | None
 
 def _found_ground(session: Session, journal: Journal, look: Look) -> None:
     """Let drift be told from this look from now on."""
-    seq = max(e.seq for e in journal.events() if e.type == LOOK and e.body == look.body and e.at == look.at)
-    body = {"host": look.host, "environment": look.environment, "look": seq}
+    body = {"host": look.host, "environment": look.environment, "look": look.seq}
     journal.append(at=time.time(), actor=str(session.who), type=GROUND, body=body)
 
 
@@ -135,11 +128,11 @@ def _differences(journal: Journal, ground: Look, now: Look) -> list[Difference]:
 
 def _own(session: Session, ground: Look, differences: Sequence[Difference]) -> Own:
     """Ask the host what its changes did since a look."""
-    entries = session.link.ask("entries", after=ground.body["ledger_seq"])
+    entries, since = session.link.ask("entries"), ground.body["ledger_seq"]
     bodies: dict[str, dict[str, Any]] = {}
-    for entry in session.link.ask("entries"):
+    for entry in entries:
         bodies.setdefault(entry["change"], {}).update(entry["body"])
-    kept = [entry["change"] for entry in entries if entry["kind"] == KEPT]
+    kept = [entry["change"] for entry in entries if entry["kind"] == KEPT and entry["seq"] > since]
     adopted = {change for change, body in bodies.items() if body.get("adopted")}  # maybe by somebody else
     changes = [change for change in dict.fromkeys(kept) if change not in adopted]
     effects: dict[tuple[str, str], Effect] = {}
@@ -268,9 +261,9 @@ def _adopt(session: Session, ground: Look, now: Look, left: Sequence[Difference]
         "command": command,
         "cwd": "/",
         "exit_code": 0,
-        "started_at": when(now.at),
+        "started_at": instant(now.at),
         "duration_s": 0,
-        "base": when(ground.at),
+        "base": instant(ground.at),
         "digest": digest(effects),
         "effects": [effect.document() for effect in effects],
         "noise": [],

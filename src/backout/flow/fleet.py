@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -184,6 +184,11 @@ class Fleet:
         if over.is_set():
             raise KeyboardInterrupt
         return results
+
+    def everyone(self, results: Mapping[str, Result | BackoutError]) -> dict[str, Result | BackoutError]:
+        """Give each host's result, in the order of the environment; of those that were not reached, why."""
+        found = {**results, **self.failed}
+        return {host: found[host] for host in self.hosts if host in found}
 
     def stop(self) -> None:
         """Note an interrupt, and no more: a lock that a handler takes may be held by what it interrupted."""

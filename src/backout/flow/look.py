@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError
 from backout.flow.fleet import Fleet, Greeting, exit_code
+from backout.flow.instant import instant
 from backout.flow.looked import LOOK, Keeping, Look, compared, facts, look_of, newest
 from backout.flow.session import Session
 from backout.model import shape
@@ -59,23 +59,16 @@ def look(fleet: Fleet, kinds: Collection[str] = (), limit_s: float = LIMIT_S) ->
 
     With `kinds` nothing else is looked at, and the look is not kept.
     """
-    hosts = {id(fleet.session(host)): host for host in fleet.reached}
-
-    def at(session: Session) -> Seen:
-        host = hosts[id(session)]
-        return look_at(session, host, fleet.greetings[host], kinds)
-
-    results = {**fleet.failed, **fleet.each(at, limit_s=limit_s)}
-    return {host: results[host] for host in fleet.hosts if host in results}
+    return fleet.everyone(fleet.each(lambda one: look_at(one, fleet.greetings[one.host], kinds), limit_s=limit_s))
 
 
-def look_at(session: Session, host: str, greeting: Greeting, kinds: Collection[str] = ()) -> Seen:
+def look_at(session: Session, greeting: Greeting, kinds: Collection[str] = ()) -> Seen:
     """Look at one host, and keep what it tells while it tells it: it may be more than fits into memory."""
     journal = session.journal
     if journal is None:
         raise FailedError("There is no journal to keep a look in.")
-    environment = None if session.environment is None else session.environment.name
-    watch, services = ((), ()) if session.environment is None else session.environment[4:6]
+    host, chosen = session.host, session.environment
+    environment, watch, services = (chosen.name, chosen.watch, chosen.services) if chosen else (None, (), ())
     keeping, told, taken = Keeping(journal), list[Fact](), Counter[str]()
 
     def take(some: Iterable[Fact]) -> None:
@@ -121,7 +114,7 @@ def _head(look: Look, kinds: Collection[str]) -> dict[str, Any]:
         "schema": "backout.facts/1",
         "environment": look.environment,
         "host": look.host,
-        "at": _time(look.at),
+        "at": instant(look.at),
         "counts": {kind: count for kind, count in body["counts"].items() if not kinds or kind in kinds},
         **{name: body[name] for name in ("took_s", "skew_s", "files", "limits")},
     }
@@ -139,11 +132,7 @@ def told(seen: Seen) -> dict[str, Any]:
 
 def news(seen: Seen) -> dict[str, Any] | None:
     """Give what is new as `{since, counts}`; None at the first look."""
-    return None if seen.news is None else {"since": _time(seen.news.since), "counts": seen.news.counts}
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return None if seen.news is None else {"since": instant(seen.news.since), "counts": seen.news.counts}
 
 
 def code_of(results: Iterable[Seen | BackoutError]) -> int:

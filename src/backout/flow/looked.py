@@ -25,6 +25,8 @@ class Look(NamedTuple):
     environment: str | None
     body: dict[str, Any]
     parts: tuple[str, ...]
+    seq: int = 0
+    """The event's; 0 of a look that is not kept."""
 
 
 class Keeping:
@@ -79,7 +81,7 @@ def newest(journal: Journal, host: str, environment: str | None) -> Look | None:
 def look_of(journal: Journal, event: Event) -> Look:
     """Read the event of a look."""
     names = tuple(json.loads(content(journal, event.body["parts"])))
-    return Look(event.at, event.body["host"], event.body.get("environment"), event.body, names)
+    return Look(event.at, event.body["host"], event.body.get("environment"), event.body, names, event.seq)
 
 
 def facts(journal: Journal, look: Look) -> Iterator[Fact]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from typing import Any
 
 from backout.errors import UsageError
+from backout.flow.instant import instant
 from backout.flow.session import Session
 
 
@@ -21,7 +21,7 @@ def told(change: dict[str, Any]) -> dict[str, Any]:
     body = change["body"]
     return {
         "id": change["id"],
-        "at": datetime.fromtimestamp(change["at"], UTC).isoformat(timespec="milliseconds"),
+        "at": instant(change["at"]),
         "host": change["host"],
         "environment": body.get("environment"),
         "who": body.get("who", ""),

@@ -16,19 +16,13 @@ Result = TypeVar("Result")
 DONE, NOT_POSSIBLE = 0, 7
 
 
-def everyone(fleet: Fleet, results: Mapping[str, Result | BackoutError]) -> dict[str, Result | BackoutError]:
-    """Give each host's result, in the order of the environment; of those that were not reached, why."""
-    found = {**results, **fleet.failed}
-    return {host: found[host] for host in fleet.hosts if host in found}
-
-
 def log(fleet: Fleet) -> tuple[dict[str, Any], dict[str, BackoutError]]:
     """Give the `backout.changes/1` document of all hosts, a row for each change of each, newest first.
 
     A row's host is the host's name in backout.toml. The rows of a change on several hosts follow each other, at the
     place of the newest. Gives also the hosts whose record is not in it, and why.
     """
-    found = everyone(fleet, fleet.each(lambda session: record.log(session)["changes"]))
+    found = fleet.everyone(fleet.each(lambda session: record.log(session)["changes"]))
     rows = [{**row, "host": host} for host, rows in found.items() if isinstance(rows, list) for row in rows]
     newest: dict[str, str] = {}
     for row in rows:
@@ -47,7 +41,7 @@ def show(fleet: Fleet, change: str) -> dict[str, Shown | BackoutError]:
         row, effects = record.show(session, change)
         return {**row, "host": session.host}, effects
 
-    found = everyone(fleet, fleet.each(shown))
+    found = fleet.everyone(fleet.each(shown))
     known = {host: result for host, result in found.items() if result is not None}
     if not known:
         raise UsageError(f"There is no change {change} on these hosts.", next="backout log lists them.")

@@ -85,7 +85,7 @@ def found_wish(fleet: Fleet, journal: Journal, rollout: str) -> dict[str, Any]:
     for answer in fleet.each(there).values():
         if isinstance(answer, dict):
             return answer
-    for event in reversed([event for event in journal.events() if event.type == EVENT]):
+    for event in reversed(list(journal.events(type=EVENT))):
         known: dict[str, Any] = event.body.get("wish", {})
         if ROLLOUT(known) and known["id"] == rollout:
             return known

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError
-from backout.flow.compare import Side, Since, when
+from backout.flow.compare import Side, Since
 from backout.flow.fleet import Fleet
+from backout.flow.instant import instant
 from backout.flow.looked import LOOK, Look, compared, heads, look_of
 from backout.model.agreement import Row
 from backout.model.effect import Effect, effect_from
@@ -38,10 +39,9 @@ class History:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._events: dict[tuple[str, str], list[Event]] = {}
-        for event in journal.events():
-            if event.type == LOOK:
-                key = (event.body.get("environment") or "", event.body["host"])
-                self._events.setdefault(key, []).append(event)
+        for event in journal.events(type=LOOK):
+            key = (event.body.get("environment") or "", event.body["host"])
+            self._events.setdefault(key, []).append(event)
         self._moves: dict[tuple[str, str], dict[Key, list[Move]]] = {}
 
     def oldest(self, environment: str, host: str) -> float | None:
@@ -130,8 +130,8 @@ def teller(journal: Journal, known: Sequence[Side], fleets: Mapping[str, Fleet])
         if move is None:
             oldest = [history.oldest(*host) for host in (one, other)]
             reach = None if None in oldest else max(at for at in oldest if at is not None)
-            return {"host": None, "after": None, "before": None if reach is None else when(reach), **_NOBODY}
-        told = {"host": move.host, "after": when(move.earlier.at), "before": when(move.later.at)}
+            return {"host": None, "after": None, "before": None if reach is None else instant(reach), **_NOBODY}
+        told = {"host": move.host, "after": instant(move.earlier.at), "before": instant(move.later.at)}
         fleet = fleets.get(move.later.environment or "")
         return {**told, **cause(journal, move, row, lambda change: effects_of(journal, fleet, move.host, change))}
 

@@ -9,12 +9,12 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError
 from backout.flow.documents import Documents
 from backout.flow.fleet import Fleet
+from backout.flow.instant import instant
 from backout.flow.rehearse import Measured
 from backout.flow.session import Session
 from backout.model.check import AFTER, UNHEALTHY
@@ -118,10 +118,9 @@ def _remembered(journal: Journal, environment: str) -> Iterator[tuple[str, float
     """Walk the hosts that the journal knows in an environment: name, when it last heard of it, changes."""
     entries: dict[str, list[dict[str, Any]]] = {}
     heard: dict[str, float] = {}
-    for event in journal.events():
-        if event.type == LEDGER:
-            entries.setdefault(event.body["host"], []).append(event.body)
-            heard[event.body["host"]] = event.recorded_at
+    for event in journal.events(type=LEDGER):
+        entries.setdefault(event.body["host"], []).append(event.body)
+        heard[event.body["host"]] = event.recorded_at
     for host, rows in entries.items():
         if any(row["body"].get("environment") == environment for row in rows):
             changes = fold(map(entry_from, sorted(rows, key=lambda row: int(row["seq"]))))
@@ -258,8 +257,3 @@ def _advice(twin: Twin, like: dict[str, Any] | None, line: str) -> str:
         f"Bring {twin.name} to where this one is, and run it there; what is meant to differ goes under differs. "
         f"backout compare {shlex.quote(twin.name)} {shlex.quote(twin.environment)}"
     )
-
-
-def instant(seconds: float) -> str:
-    """Write a time as documents do: RFC 3339, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

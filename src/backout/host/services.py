@@ -132,6 +132,13 @@ def installed(types: Sequence[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if len(row) > 1}
 
 
+def scripts() -> list[str]:
+    """Name the units that are init scripts, sorted."""
+    return [
+        f"{name}.service" for name in sorted(os.listdir("/etc/init.d")) if os.access(f"/etc/init.d/{name}", os.X_OK)
+    ]
+
+
 def snapshot() -> bytes:
     """Give what is known of every unit as `systemctl show` prints it, the manager first: for the stand-ins."""
     kind = manager()
@@ -140,11 +147,8 @@ def snapshot() -> bytes:
         return "\n\n".join(blocks).encode() + b"\n"
     if kind == NONE:
         return b""
-    units = [
-        f"{name}.service" for name in sorted(os.listdir("/etc/init.d")) if os.access(f"/etc/init.d/{name}", os.X_OK)
-    ]
     words = {True: "active", False: "inactive", None: "unknown"}
-    known = states(units).items()
+    known = states(scripts()).items()
     return "".join(f"Id={unit}\nActiveState={words[state.active]}\n\n" for unit, state in known).encode()
 
 

@@ -18,6 +18,11 @@ LIVE_ACTIONS = (
 """Actions that act on processes: recorded in a rehearsal, carried out after the apply."""
 
 
+def unit_name(name: str) -> str:
+    """Give the full name of a unit, as systemctl(1) takes it: nginx is nginx.service."""
+    return name if "." in name else f"{name}.service"
+
+
 class ServiceRequest(NamedTuple):
     """One request, in the order in which it was made: start, stop, restart, reload, daemon-reload.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from backout.host.facts.known import Known
 from backout.host.mounts import is_within
+from backout.model.service import unit_name
 
 _CHUNK_BYTES = 1 << 18
 """Asked for more at a time, /proc/sys says that there is no memory for it."""
@@ -24,7 +25,7 @@ class Looking:
         """Begin now; `state` is the state folder, which is never looked at itself."""
         self.state = os.fsdecode(state)
         self.watch = outermost(watch)
-        self.services = tuple(unit if "." in unit else unit + ".service" for unit in dict.fromkeys(services))
+        self.services = tuple(map(unit_name, dict.fromkeys(services)))
         self.began_ns = time.time_ns()
         self.limits: list[str] = []
         self.seen = self.hashed = self.known = 0

@@ -52,8 +52,7 @@ def states(looking: Looking, found: Units) -> Iterator[Fact]:
     kind = services.manager()
     known: dict[str, ServiceState] = {}
     if kind == services.SYSV:
-        scripts = [name for name in looking.names("/etc/init.d") if os.access(f"/etc/init.d/{name}", os.X_OK)]
-        known = services.states(f"{name}.service" for name in scripts)
+        known = services.states(services.scripts())
     elif kind == services.NONE:
         looking.limit("There is no service manager here: services cannot be told.")
     for unit, word in found.files.items():
