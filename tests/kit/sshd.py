@@ -155,7 +155,8 @@ class Host(Machine):
 
     def halves(self) -> list[int]:
         """Name the host halves that run there, without the processes beside them."""
-        found = {pid for pid in self.pids() if _MARK in _read(pid, "cmdline")}
+        pythons = (pid for pid in self.pids() if _read(pid, "comm").startswith((b"python", b"platform-python")))
+        found = {pid for pid in pythons if _MARK in _read(pid, "cmdline")}
         return sorted(pid for pid in found if _parent(pid) not in found)
 
     def stages(self) -> list[str]:

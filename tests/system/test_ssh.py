@@ -82,10 +82,17 @@ def test_a_command_there_has_the_environment_of_a_login_there_and_nothing_of_our
     assert not names & {"ONLY_HERE", "SECRET_TOKEN", "PYTHONPATH", "LC_CTYPE", "LC_ALL"}
 
 
+def _kept(host: Host) -> tuple[Path, Path]:
+    """Give the host half that a host has kept, and its byte code."""
+    half, code = sorted((host.cache / "backout").iterdir(), key=lambda path: len(path.name))
+    assert code.name.startswith(half.stem + ".")
+    return half, code
+
+
 def test_the_host_half_travels_once_and_a_wrong_one_is_replaced(reach: World, web1: Host) -> None:
     """Content decides: what lies there is verified each time before it is executed."""
     assert reach.backout("log", *HERE).returncode == 0
-    (half,) = (web1.cache / "backout").iterdir()
+    half, _ = _kept(web1)
     assert half.name == hashlib.sha256(half.read_bytes()).hexdigest() + ".pyz"
     assert (half.stat().st_mode & 0o777, half.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     first = half.stat()
@@ -98,22 +105,38 @@ def test_the_host_half_travels_once_and_a_wrong_one_is_replaced(reach: World, we
     assert half.read_bytes() != whole
     assert reach.backout("log", *HERE).returncode == 0
     assert (half.read_bytes() == whole, mark.exists()) == (True, False)
-    assert [path.name for path in half.parent.iterdir()] == [half.name]
+    assert _kept(web1)[0] == half
+
+
+def test_the_host_half_is_compiled_once_and_wrong_byte_code_is_made_anew(reach: World, web1: Host) -> None:
+    """A compiler's work at each contact; what it left is verified as well, before any of it is executed."""
+    assert reach.backout("log", *HERE).returncode == 0
+    half, code = _kept(web1)
+    assert code.name.split(".")[2] == hashlib.sha256(code.read_bytes()).hexdigest()
+    assert code.stat().st_mode & 0o777 == 0o600
+    first = code.stat()
+    assert reach.backout("log", *HERE).returncode == 0
+    assert code.stat().st_ino == first.st_ino
+    code.write_bytes(code.read_bytes().replace(b"backout.wire/1", b"backout.wire/9"))
+    assert reach.backout("log", *HERE).returncode == 0
+    assert _kept(web1)[0] == half
+    again = _kept(web1)[1]
+    assert again.name.split(".")[2] == hashlib.sha256(again.read_bytes()).hexdigest()
 
 
 def test_host_halves_that_nobody_used_for_a_month_go_when_another_one_comes(reach: World, web1: Host) -> None:
     """Each release brings its own; the cache of a host would grow for ever."""
     assert reach.backout("log", *HERE).returncode == 0
-    (half,) = (web1.cache / "backout").iterdir()
+    half, code = _kept(web1)
     old, fresh = (half.parent / f"{letter * 64}.pyz" for letter in "ab")
-    for path, days in ((old, 31), (fresh, 29), (half, 31)):
+    for path, days in ((old, 31), (fresh, 29), (half, 31), (code, 31)):
         path.touch()
         os.utime(path, times=(time.time() - days * 86400,) * 2)
     assert reach.backout("log", *HERE).returncode == 0
-    assert {old, fresh, half} == set(half.parent.iterdir())
+    assert {old, fresh, half, code} == set(half.parent.iterdir())
     half.unlink()
     assert reach.backout("log", *HERE).returncode == 0
-    assert {fresh, half} == set(half.parent.iterdir())
+    assert {fresh, half, code} == set(half.parent.iterdir())
     fresh.unlink()
 
 

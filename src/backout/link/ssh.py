@@ -35,13 +35,20 @@ _ENDING_S = 10.0
 _LONGEST_CONTROL_FOLDER = 48
 """A socket's path has 108 bytes (unix(7)); ssh needs 40 for the hash, and some more while it makes it."""
 
+_TOO_OLD = 97
 _FIND_PYTHON = (
     "for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/libexec/platform-python; "
-    'do v=$("$p" -I -c "import sys; print(sys.version.split()[0], sys.version_info >= (3, 9))" 2>/dev/null </dev/null)'
-    ' || continue; case $v in *True) exec "$p" -I -X utf8 -c '
-    '"import sys, json; exec(json.loads(sys.stdin.buffer.raw.readline()))";; *) f="$f ${v%% *}";; esac; done; '
+    'do command -v "$p" >/dev/null 2>&1 || continue; '
+    f'"$p" -I -S -X utf8 -c "import sys; sys.version_info >= (3, 9) or sys.exit({_TOO_OLD}); import json; '
+    'exec(json.loads(sys.stdin.buffer.raw.readline()))"; c=$?; '
+    f'case $c in {_TOO_OLD}) v=$("$p" -I -c "import sys; print(sys.version.split()[0])"); f="$f $v";; '
+    "126|127) ;; *) exit $c;; esac; done; "
     f"echo; echo {WORD} python $f"
 )
+"""Starts the first Python that is new enough, once: what asked for its version first would double what a start costs.
+
+A name that leads to none (126, 127) is passed over. No `site`: what a host has installed for its Python is not ours.
+"""
 _AS_ROOT = f'[ "$(id -u)" = 0 ] || {{ echo; echo {WORD} sudo; exec sudo -n -H -- /bin/sh -c "$1"; }}; '
 
 
