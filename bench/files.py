@@ -13,7 +13,7 @@ from backout.host.plan import plan
 from backout.host.scan import scan
 from backout.host.stage import Layer
 from backout.host.transact import Order, Transactions, probe
-from backout.lens import explain
+from backout.lens.meaning import explain
 from bench.contest import Contender, Contest, Place
 
 SCANNED, _APPLIED = 100_000, 10_000

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.lens import config, explain, lenses
+from backout.lens import config
+from backout.lens.meaning import explain, lenses
 from backout.lens.textdiff import text_diff
 from backout.model import shape
 from backout.model.digest import digest

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Union
 
-from backout.lens import Meaning, explain
+from backout.lens.meaning import Meaning, explain
 from backout.model.effect import RawEffect
 from backout.model.service import ServiceRequest, ServiceState
 from backout.model.state import State

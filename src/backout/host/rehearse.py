@@ -23,7 +23,7 @@ from backout.host.proxy import Proxy
 from backout.host.sandbox import Sandbox
 from backout.host.scan import Scan, orphaned_edits, scan
 from backout.host.stage import Layer, change_folder
-from backout.lens import Meaning, explain
+from backout.lens.meaning import Meaning, explain
 from backout.lens.noise import PROMOTE, YIELD
 from backout.model import shape
 from backout.model.check import REHEARSAL, RESULT, UNHEALTHY, Check, CheckResult

@@ -12,7 +12,7 @@ import select
 import signal
 from typing import NoReturn
 
-from backout.host import libc, serve
+from backout.host import libc
 
 INTERRUPT, ALIVE = b'{"op": "interrupt"}\n', b'{"op": "alive"}\n'
 BEAT_S = 5.0
@@ -26,6 +26,8 @@ _PR_SET_PDEATHSIG = 1
 
 def main(silence_s: float = SILENCE_S) -> None:
     """Serve on standard input and output, until they end or nothing has come for `silence_s` seconds."""
+    from backout.host import serve  # the controller reads the words above, and needs no host half for that
+
     requests, ours = os.pipe()
     serving = os.getpid()
     if os.fork() == 0:
@@ -35,6 +37,7 @@ def main(silence_s: float = SILENCE_S) -> None:
     os.close(requests)
     os.close(ours)
     serve.main(signals_when_gone=signal.SIGUSR1)
+    os._exit(0)  # all is said and flushed; taking the interpreter apart is what the controller would wait for
 
 
 def _pass_on(serving: int, requests: int, silence_s: float) -> NoReturn:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import pkgutil
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -59,6 +58,8 @@ class Rule(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def rules() -> tuple[Rule, ...]:
     """Give the rules in the order in which they are tried."""
+    import pkgutil  # slow to import, and over ssh most who come here only apply
+
     data = pkgutil.get_data(__package__, "noise.json") or b"[]"  # also where this module lies inside a zip file
     return tuple(_rule(document) for document in json.loads(data))
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import backout.lens
-from backout.lens import lenses
+from backout.lens.meaning import lenses
 from backout.model.digest import digest
 from backout.model.service import ServiceRequest
 from backout.model.state import State
