@@ -16,7 +16,7 @@ from backout.lens.textdiff import text_diff
 from backout.model import shape
 from backout.model.digest import digest
 from backout.model.effect import DOCUMENT as EFFECTS
-from backout.model.fact import ROW
+from backout.model.fact import is_row
 from backout.model.service import ServiceRequest
 from backout.model.shape import is_deeper
 from backout.model.state import State
@@ -188,7 +188,7 @@ def test_every_key_that_is_told_of_a_file_can_be_sent_and_kept(path: str, conten
     """One that the other side refuses to read would take the rest of a look along."""
     for subject, value in config.known(os.fsencode(path), content):
         row = ["config", subject, value]
-        assert ROW(row)
+        assert is_row(row)
         assert shape.load(json.dumps(row)) == row
 
 

@@ -10,7 +10,7 @@ import shlex
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from backout.errors import BackoutError
@@ -20,6 +20,7 @@ from backout.render.progress import Reporter, SilentReporter, reporter
 from backout.render.screen import Screen, screen_of
 
 _SWITCH_S = 0.0002
+_WRITE_BYTES = 1 << 16
 
 
 def screen(options: Namespace | None, stream: Any = None) -> Screen:
@@ -51,13 +52,25 @@ def put_bytes(stream: TextIO, parts: Iterable[bytes]) -> None:
     """Write bytes; where they cannot go, say so once and go on: what becomes of the host does not hang on a reader."""
     try:
         stream.flush()
-        stream.buffer.writelines(parts)
+        stream.buffer.writelines(_gathered(parts))  # where nothing is buffered (python -u), each is a system call
         stream.buffer.flush()
     except OSError as error:
         # in place of what is broken, also for the interpreter's own last try (docs.python.org, signal, "SIGPIPE")
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
             sys.stderr.write(f"backout: the output could not be written: {error.strerror}.\n")
+
+
+def _gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the same bytes in pieces that are worth a write."""
+    rows, size = list[bytes](), 0
+    for part in parts:
+        rows.append(part)
+        size += len(part)
+        if size >= _WRITE_BYTES:
+            yield b"".join(rows)
+            rows, size = [], 0
+    yield b"".join(rows)
 
 
 def applying(words: Sequence[str], screen: Screen) -> str:

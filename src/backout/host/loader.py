@@ -18,7 +18,6 @@ import stat
 import sys
 import time
 from importlib.util import MAGIC_NUMBER
-from typing import Optional
 
 WORD = "backout.boot/1"
 """What begins every line that is meant for the controller, among whatever a login shell prints."""
@@ -66,7 +65,7 @@ def take_in(path: str, sha256: str, size: int) -> bool:
         content += chunk
     if hashlib.sha256(content).hexdigest() != sha256:
         return False
-    keep(path, content)
+    keep(path, bytes(content))
     forget_unused(os.path.dirname(path))
     return is_whole(path, sha256)
 
@@ -109,7 +108,7 @@ def code_of(path: str) -> str:
     return f"{path[: -len('.pyz')]}.{MAGIC_NUMBER.hex()}."
 
 
-def whole_code(path: str) -> Optional[str]:
+def whole_code(path: str) -> str | None:
     """Find a host half's byte code that is there and is what its name says; what is not is taken away."""
     folder, begin = os.path.split(code_of(path))
     for name in sorted(os.listdir(folder)):

@@ -6,6 +6,7 @@ nothing comes for a while, or the link ends, whatever is rehearsed ends, and an 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -36,7 +37,8 @@ def main(silence_s: float = SILENCE_S) -> None:
     os.dup2(requests, 0)
     os.close(requests)
     os.close(ours)
-    serve.main(signals_when_gone=signal.SIGUSR1)
+    with contextlib.suppress(KeyboardInterrupt):  # the link was gone before the first word
+        serve.main(signals_when_gone=signal.SIGUSR1)
     os._exit(0)  # all is said and flushed; taking the interpreter apart is what the controller would wait for
 
 

@@ -55,7 +55,7 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     "gc": {"older_than_s": shape.number, "standing": shape.truth, "dry_run": shape.truth},
     "pause": {"units": _TEXTS, "new": shape.name, "body": BODY},
 }
-"""The arguments of each operation, by the names of `serve.Host`'s methods."""
+"""The arguments of each operation, by the names of the methods of `serve.Host` and `acting.Acting`."""
 _OPTIONAL = {
     "rehearse": ("cwd", "environ", "network", "network_allow", "timeout_s", "checks", "stdin", "terminal"),
     "take_back": ("edits",),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from backout import lens as folder
 from backout.lens.noise import fold_noise
 from backout.lens.textdiff import diffs
-from backout.lens.view import Claims, View
+from backout.lens.view import View
 from backout.model.effect import Effect, Noise, RawEffect, file_effect, order
 
 

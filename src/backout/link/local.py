@@ -66,9 +66,9 @@ def _serve(requests: int, answers: int, stdin: int | None) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        from backout.host import rehearse, serve
+        from backout.host import acting, rehearse, serve
 
-        del rehearse  # imported while the caller is at its own imports: most commands on this machine ask for it
+        del acting, rehearse  # imported while the caller is at its own imports: most commands here ask for it
         serve.main()
         code = 0
     except BaseException:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol, Self
 
 from backout.errors import BackoutError, ConflictError, FailedError, InterruptedError, NotPossibleError, from_document
 from backout.model import shape
-from backout.model.fact import ROW, Fact
+from backout.model.fact import Fact, is_row
 
 SENTINEL = "backout.wire/1"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -71,7 +71,7 @@ _PROGRESS = shape.fields({"event": shape.one_of("progress"), "text": shape.text}
 _EFFECTS = shape.fields(
     {"event": shape.one_of("effects"), "effects": shape.many(lambda value: isinstance(value, dict))}
 )
-_FACTS = shape.fields({"event": shape.one_of("facts"), "facts": shape.many(ROW)})
+_FACTS = shape.fields({"event": shape.one_of("facts"), "facts": shape.many(is_row)})
 _ERROR = shape.fields({"exit_code": shape.whole, **dict.fromkeys(("what", "state", "next"), shape.text)})
 _CONFLICT = shape.mapping(shape.anything)
 

@@ -46,8 +46,12 @@ class Fact(NamedTuple):
         return _RANK[self.kind], self.subject.split("/")
 
 
-ROW = shape.row(shape.one_of(*KINDS), shape.text, lambda value: value is not None)
-"""What a fact must be like as JSON: a list of kind, subject and value."""
+def is_row(value: Any) -> bool:
+    """Tell whether a JSON value is a fact: a list of kind, subject and value."""
+    if not isinstance(value, list) or len(value) != len(Fact._fields):
+        return False
+    kind, subject, what = value
+    return isinstance(kind, str) and kind in _RANK and shape.text(subject) and what is not None
 
 
 class Pair(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from backout.model import shape
 from backout.model.digest import canonical
-from backout.model.fact import ROW, Fact, Pair
+from backout.model.fact import Fact, Pair, is_row
 
 _LONGEST = 4096
 
@@ -47,8 +47,8 @@ def _ends(subject: str) -> bool:
 
 def read(part: bytes) -> list[Fact]:
     """Read a part back; ValueError when it is none."""
-    rows = [shape.load(line) for line in part.split(b"\n")]
-    if not all(map(ROW, rows)):
+    rows = shape.load_lines(part)
+    if not all(map(is_row, rows)):
         raise ValueError("not a part of facts")
     return [Fact(*row) for row in rows]
 

@@ -23,12 +23,23 @@ def load(content: bytes | str) -> Any:
     """Read JSON; a ValueError whatever is wrong with it: nested too deeply, or with numbers that JSON does not have."""
     text = content if isinstance(content, str) else content.decode()
     try:
-        value = json.loads(text, parse_constant=_refused, parse_float=_finite)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if text.count("[") + text.count("{") > DEEPEST and is_deeper(value, DEEPEST):
         raise ValueError("it is nested too deeply")
     return value
+
+
+def load_lines(content: bytes) -> list[Any]:
+    """Read one JSON value a line, all at once, which takes a third of reading each; a ValueError as from `load`."""
+    lines = content.decode().split("\n")
+    if any(line.count("[") + line.count("{") > DEEPEST for line in lines):
+        return [load(line) for line in lines]
+    values: list[Any] = _DECODER.decode(f"[{','.join(lines)}]")
+    if len(values) != len(lines):
+        raise ValueError("it is not one value a line")
+    return values
 
 
 def is_deeper(value: Any, levels: int) -> bool:
@@ -52,6 +63,10 @@ def _refused(constant: str) -> Any:
 def _finite(digits: str) -> float:
     value = float(digits)
     return value if abs(value) < float("inf") else _refused(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
+"""Made once: json.loads would make one for each line of a million."""
 
 
 def text(value: Any) -> bool:

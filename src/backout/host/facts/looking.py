@@ -11,8 +11,8 @@ from backout.host.facts.known import Known
 from backout.host.mounts import is_within
 from backout.model.service import unit_name
 
-_CHUNK_BYTES = 1 << 18
-"""Asked for more at a time, /proc/sys says that there is no memory for it."""
+_LEAST_BYTES, _MOST_BYTES = 1 << 12, 1 << 18
+"""How much is asked for at a time. Of all that it is asked for /proc/sys makes room, first of all with zeroes in it."""
 _LONG = 60
 _MOST_UNREAD = 10_000
 _SHOWN = 3
@@ -56,14 +56,13 @@ class Looking:
         except OSError as error:
             self.unread(path, error)
             return None
-        with open(descriptor, "rb"):
-            if not st.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            try:
-                return b"".join(iter(lambda: os.read(descriptor, _CHUNK_BYTES), b""))
-            except OSError as error:  # some of /proc and /sys say so only now
-                self.unread(path, error)
-                return None
+        try:
+            return _content(descriptor) if st.S_ISREG(os.fstat(descriptor).st_mode) else None
+        except OSError as error:  # some of /proc and /sys say so only now
+            self.unread(path, error)
+            return None
+        finally:
+            os.close(descriptor)
 
     def names(self, path: str) -> list[str]:
         """List a folder, sorted; empty when there is none, or it may not be listed."""
@@ -83,6 +82,14 @@ class Looking:
     def all_limits(self) -> list[str]:
         """Give what could not be told, in sentences."""
         return [*self.limits, *(_of_many(why, paths) for why, paths in self._unread.items())]
+
+
+def _content(descriptor: int) -> bytes:
+    parts, size = [], _LEAST_BYTES
+    while part := os.read(descriptor, size):
+        parts.append(part)
+        size = size if len(part) < size else min(4 * size, _MOST_BYTES)
+    return b"".join(parts)
 
 
 def outermost(paths: Iterable[str]) -> tuple[str, ...]:
