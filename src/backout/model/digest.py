@@ -10,7 +10,6 @@ from typing import Any
 
 from backout.model.effect import Effect
 
-
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 """Made once: json.dumps would make one for each of 100,000 values."""
 

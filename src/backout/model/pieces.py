@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 """Made once: json.dumps would make one for each row."""
 
