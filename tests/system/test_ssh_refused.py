@@ -116,7 +116,7 @@ def test_a_host_with_an_old_python(web1: Host, reach: World) -> None:
     """Its half would stop in the middle of an import, with a traceback."""
     old = web1.folder / "old"
     old.mkdir()
-    (old / "python3").write_text("#!/bin/sh\necho 3.6.8 False\n")
+    (old / "python3").write_text('#!/bin/sh\ncase "$*" in *"exit(97)"*) exit 97;; *) echo 3.6.8;; esac\n')
     (old / "python3").chmod(0o755)
     web1.log_in_with(SHELL.replace("exec", f"PATH={old} exec"))
     assert refused(reach, 7)["what"] == "web1: its Python is 3.6.8; Python 3.9 or newer is needed."

@@ -69,6 +69,9 @@ class Journal(Protocol):
     Every write is durable when the call returns, or did not happen. Everything may raise a StoreError.
     """
 
+    def __hash__(self) -> int:
+        """Tell one journal from another, so that what was read of it can be remembered."""
+
     def append(self, *, at: float, actor: str, type: str, body: Mapping[str, Any]) -> Event:
         """Add one event and give it as it was recorded. The body is a JSON object without secrets."""
 

@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backout.model import redact as redaction
 from backout.model.redact import MASK, redact, redact_value, redact_words
 
 SECRET = "hunter2"
+_FRAGMENTS = """
+    password passwd pass pwd passphrase secret token credential api_key apikey auth_key private-key access_key Bearer
+    basic curl mysql -u -p --user -- : = => _ https://u:pw@h ghp_ glpat- xoxb- AKIA AIza sk- rk_live_ SG. npm_ pypi- eyJ
+    - . x hunter2hunter2hunter2 <token> </token> ABCDEFGHIJKLMNOP -----BEGIN PRIVATE KEY-----
+"""
+FRAGMENTS = [*_FRAGMENTS.split(), " ", "\n", *(chr(code) for code in (0xE9, 0x17F, 0x212A))]
+"""The last two are an s and a k for whoever ignores case."""
 
 
 @pytest.mark.parametrize(
@@ -188,3 +196,12 @@ def test_a_configuration_value_that_shows_itself_to_be_a_secret_is_masked_under_
 def test_a_configuration_value_of_another_key_is_shown(key: str) -> None:
     """What has changed is what the operator came to see."""
     assert redact_value(key, "12") == "12"
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
+def test_what_is_not_looked_at_closely_holds_nothing_that_is_masked(text: str) -> None:
+    """A glance decides which texts the patterns are tried on: one that it passes over must come out the same."""
+    quick = redact(text), redact_words(text.split(" ")), redact_value(text, text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "_HINT", re.compile(""))
+        assert (redact(text), redact_words(text.split(" ")), redact_value(text, text)) == quick

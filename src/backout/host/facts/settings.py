@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat as st
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +27,7 @@ _PASSING = re.compile(
 )
 """Mounts that come and go with logins, services and containers."""
 _LOW = 0.9
+_MOST_BYTES = 4096
 _GIB = 1 << 30
 
 
@@ -39,27 +39,48 @@ def sysctl(looking: Looking) -> Iterator[Fact]:
 
 
 def _below(looking: Looking, folder: str) -> Iterator[Fact]:
-    for name in looking.names(f"{_SYSCTL}/{folder}"):
+    for name, is_folder in _entries(looking, f"{_SYSCTL}/{folder}"):
         inner = f"{folder}/{name}".lstrip("/")
         if _MOVING.fullmatch(inner) or _is_passing_interface(inner):
             continue
-        mode = _mode(f"{_SYSCTL}/{inner}")
-        if st.S_ISDIR(mode):
+        if is_folder:
             yield from _below(looking, inner)
-        elif mode & 0o444:
-            value = looking.read(f"{_SYSCTL}/{inner}")
-            if value is not None:
-                text = os.fsdecode(value).strip().replace("\t", " ")
-                subject = inner.replace(".", "\0").replace("/", ".").replace("\0", "/")  # as sysctl(8) writes it
-                yield Fact("sysctl", subject, MASK if _SECRET.fullmatch(inner) and text else text)
+            continue
+        value = _setting(looking, f"{_SYSCTL}/{inner}")
+        if value is not None:
+            text = os.fsdecode(value).strip().replace("\t", " ")
+            subject = inner.replace(".", "\0").replace("/", ".").replace("\0", "/")  # as sysctl(8) writes it
+            yield Fact("sysctl", subject, MASK if _SECRET.fullmatch(inner) and text else text)
 
 
-def _mode(path: str) -> int:
-    """Give what a name is and allows; 0 when its device went away meanwhile."""
+def _entries(looking: Looking, folder: str) -> list[tuple[str, bool]]:
+    """List a folder, sorted, and which of it are folders; nothing of one that went away meanwhile with its device."""
     try:
-        return os.stat(path, follow_symlinks=False).st_mode
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
     except FileNotFoundError:
-        return 0
+        return []
+    except OSError as error:
+        looking.unread(folder, error)
+        return []
+
+
+def _setting(looking: Looking, path: str) -> bytes | None:
+    """Give a setting; None where it can only be written. The kernel gives it whole, or with its first bytes."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        return looking.read(path) if os.stat(path).st_mode & 0o444 else None
+    except FileNotFoundError:
+        return None
+    try:
+        value = os.read(descriptor, _MOST_BYTES)
+    except OSError:
+        value = None
+    finally:
+        os.close(descriptor)
+    is_whole = value is not None and len(value) < _MOST_BYTES
+    return value if is_whole else looking.read(path)  # which reads on, or says why that cannot be
 
 
 def _is_passing_interface(path: str) -> bool:
