@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 _PARTS = ("__init__.py", "errors.py", "model", "lens", "host")
 _ENDINGS = (".py", ".json", ".sh")
+_ONE_AT_A_TIME = threading.Lock()
 _WHEN = (1980, 1, 1, 0, 0, 0)
 """The first moment that a zip file can tell."""
 
@@ -24,7 +27,13 @@ class HostHalf(NamedTuple):
 
 
 def build() -> HostHalf:
-    """Pack the host half of this very release."""
+    """Pack the host half of this very release: once, for however many hosts."""
+    with _ONE_AT_A_TIME:
+        return _built()
+
+
+@cache
+def _built() -> HostHalf:
     root = files("backout")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:  # not compressed: how well that goes differs between zlibs
@@ -34,6 +43,7 @@ def build() -> HostHalf:
     return HostHalf(content, hashlib.sha256(content).hexdigest())
 
 
+@cache
 def loader() -> str:
     """Give the text of the code that takes it in on a host."""
     return (files("backout") / "host" / "loader.py").read_text(encoding="utf-8")
