@@ -2,13 +2,14 @@
 
 It answers what ddmin does (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE
 Transactions on Software Engineering 28(2), 2002), and as firmly: the result fails, and without any single one of its
-atoms it does not, whatever the oracle is like.
+atoms it does not, whatever the oracle is like. It asks in another order, which takes fewer trials: `./run bench split`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from itertools import islice, takewhile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 Atoms = frozenset[int]
@@ -22,11 +23,11 @@ _AHEAD = 64
 """How many subsets are wanted at a time, at most: each is as large as what is searched."""
 _Answer = TypeVar("_Answer")
 Asking = Generator[tuple[Atoms, ...], Mapping[Atoms, Outcome], _Answer]
-"""Yields what it wants tried, in the order in which it needs the answers, and is sent what came of it.
+"""Yields what it wants tried, and is sent what came of it; returns the answer, with StopIteration.
 
-Send at least the outcome of the first subset of those; what was learnt of more, the others say. So as many may be
-tried at the same time as there is room for, and it does not change the answer. None is asked about twice; what is still
-needed is yielded again. Returns the answer, with StopIteration.
+The first subset is what it needs to go on; the others are what it is likely to need next, the likeliest first. Send at
+least the outcome of the first. What is sent of others is kept: so as many may be tried at the same time as there is
+room for, and the answer is the same. None is asked about twice.
 """
 
 
@@ -42,7 +43,7 @@ class Search:
 
     A subset fails when it breaks something that all of what is searched in break; what breaks nothing but other things
     is unresolved, and says as little as what passes. `known` holds the outcome of every subset that was tried;
-    `failing` is what the part that is looked for was narrowed to.
+    `failing` is what the part that is looked for was narrowed to. Atoms that need others are best put after them.
     """
 
     def __init__(self, count: int, broken: Outcome) -> None:
@@ -63,73 +64,73 @@ class Search:
         """
         parts: list[Atoms] = []
         rest = self.failing
-        while (yield from self._outcome(rest)):
+        while (yield from self._outcome([rest])):
             parts.append((yield from self.part(rest)))
             rest -= parts[-1]
         return Split(tuple(parts), rest)
 
     def part(self, within: Atoms) -> Asking[Atoms]:
         """Find a part of `within`, which breaks something, that fails, and does not without any one of its atoms."""
-        about = yield from self._outcome(within)
+        about = yield from self._outcome([within])
         self._asked_about.append(about)
         self.failing = within
         yield from self._narrow(about)
-        yield from self._without_each(about)
+        yield from self._leave_out_each(about)
         return self.failing
 
     def _narrow(self, about: Outcome) -> Asking[None]:
-        """Leave out as much as possible from the front, until each atom was left out or was needed when it was tried.
+        """Leave out as many as possible from the end, until each atom was left out, or was needed when it was tried.
 
-        How much goes is searched by halving: that takes log2 trials for each atom that is needed.
+        How many can go is found by halving, for where a trial passes, what was left out is needed: log2 trials for each
+        such atom. Where it is unresolved, atoms belong together, and halving tells nothing: then few are left out at a
+        time, and what cannot go comes again once others have gone. What needs others should come after them.
         """
-        ahead = sorted(self.failing)
-        too_many = 2 * len(ahead)  # so many of those ahead cannot go: all of them is what is tried first
-        while ahead:
-            sizes = _halves(too_many)
-            found = yield from self._first((self.failing.difference(ahead[:size]) for size in sizes), about)
-            if found is None:
-                del ahead[0]  # it is needed
-                too_many = 2 * len(ahead)
+        ahead = sorted(self.failing, reverse=True)
+        size, too_many, in_vain = len(ahead), 0, 0
+        while in_vain < len(ahead):
+            size = min(size, len(ahead))
+            outcome = yield from self._outcome(self._without_some(ahead, size))
+            if about & outcome:
+                self.failing = self.failing.difference(ahead[:size])
+                del ahead[:size]
+                too_many, in_vain = max(0, too_many - size), 0
+                size = max(1, too_many // 2) if too_many else 2 * size
+            elif size > 1:
+                too_many, size = (0, max(1, size // 4)) if outcome else (size, size // 2)
+            elif outcome:
+                ahead.append(ahead.pop(0))
+                too_many, in_vain = 0, in_vain + 1
             else:
-                del ahead[: sizes[found]]
-                too_many = (sizes[found - 1] if found else too_many) - sizes[found]
+                del ahead[0]
+                too_many, size = 0, max(1, len(ahead))
 
-    def _without_each(self, about: Outcome) -> Asking[None]:
+    def _without_some(self, ahead: Sequence[int], size: int) -> Iterator[Atoms]:
+        """Leave out that many; should that not fail, half of them, and so on down to one; then another one."""
+        while size > 1:
+            yield self.failing.difference(ahead[:size])
+            size //= 2
+        yield from (self.failing - {atom} for atom in ahead)
+
+    def _leave_out_each(self, about: Outcome) -> Asking[None]:
         """Leave out single atoms until none can go any more."""
-        order = sorted(self.failing)
-        while True:
-            found = yield from self._first((self.failing - {atom} for atom in order), about)
-            if found is None:
-                return
-            order = order[found + 1 :] + order[:found]  # those before were needed a moment ago, and come last
+        order, needed = deque(sorted(self.failing)), 0
+        while needed < len(order):
+            outcome = yield from self._outcome(self.failing - {atom} for atom in order)
+            atom = order.popleft()
+            if about & outcome:
+                self.failing, needed = self.failing - {atom}, 0
+            else:
+                order.append(atom)
+                needed += 1
 
-    def _first(self, subsets: Iterable[Atoms], about: Outcome) -> Asking[int | None]:
-        """Find the first of them that fails, which is `failing` from then on; None where none does."""
-        coming, at = iter(subsets), 0
-        while portion := tuple(islice(coming, _AHEAD)):
-            for subset in portion:
-                while subset not in self.known:
-                    self.known.update((yield self._wanted(portion, about)))
-                if about & self.known[subset]:
-                    self.failing = subset
-                    return at
-                at += 1
-        return None
-
-    def _wanted(self, subsets: Iterable[Atoms], about: Outcome) -> tuple[Atoms, ...]:
-        """Give those of which nothing is known, up to one that is known to fail."""
-        undecided = takewhile(lambda subset: not about & self.known.get(subset, PASSES), subsets)
-        return tuple(dict.fromkeys(subset for subset in undecided if subset not in self.known))
-
-    def _outcome(self, subset: Atoms) -> Asking[Outcome]:
+    def _outcome(self, wanted: Iterable[Atoms]) -> Asking[Outcome]:
+        """Give the outcome of the first one; the others are what is likely to be wanted next."""
+        coming = iter(wanted)
+        subset = next(coming)
         while subset not in self.known:
-            self.known.update((yield (subset,)))
+            likely = [other for other in islice(coming, _AHEAD) if other not in self.known]
+            self.known.update((yield tuple(dict.fromkeys([subset, *likely]))))
         return self.known[subset]
-
-
-def _halves(number: int) -> list[int]:
-    """Give half of it, half of that, and so on down to 1."""
-    return [number >> by for by in range(1, number.bit_length())]
 
 
 def answer(
