@@ -43,11 +43,13 @@ class Search:
 
     A subset fails when it breaks something that all of what is searched in break; what breaks nothing but other things
     is unresolved, and says as little as what passes. `known` holds the outcome of every subset that was tried;
-    `failing` is what the part that is looked for was narrowed to. Atoms that need others are best put after them.
+    `failing` is what the part that is looked for was narrowed to, `found` are those that were found before it. Atoms
+    that need others are best put after them.
     """
 
     def __init__(self, count: int, broken: Outcome) -> None:
         self.failing: Atoms = frozenset(range(count))
+        self.found: list[Atoms] = []
         self.known: dict[Atoms, Outcome] = {frozenset(): PASSES, self.failing: broken}
         self._asked_about: list[Outcome] = []
 
@@ -62,12 +64,11 @@ class Search:
 
         What a part breaks is what all that remained broke: the second may well break something else than the first.
         """
-        parts: list[Atoms] = []
         rest = self.failing
         while (yield from self._outcome([rest])):
-            parts.append((yield from self.part(rest)))
-            rest -= parts[-1]
-        return Split(tuple(parts), rest)
+            self.found.append((yield from self.part(rest)))
+            rest -= self.found[-1]
+        return Split(tuple(self.found), rest)
 
     def part(self, within: Atoms) -> Asking[Atoms]:
         """Find a part of `within`, which breaks something, that fails, and does not without any one of its atoms."""
