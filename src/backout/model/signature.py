@@ -1,0 +1,128 @@
+"""The signature of a fault: the line of an output that tells what broke, without what differs each time. Pure.
+
+The same fault on another day, on another host or in another sandbox has the same signature, and another fault has
+another one. It is made to be compared, to be read, and to be searched for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+ANY = "*"
+"""What stands for a number, a time, an address, an id, the folders of a path."""
+_LONGEST = 400
+_FAR = 20
+"""How many lines above its first frame an exception is looked for: Node puts the way to a missing module between."""
+
+# ---------------------------------------------------------------- which line
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][0-9A-B]")
+_LEAD = re.compile(
+    r"(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\d\d-\d\dT[\d:.+-]+Z?) [\w.-]+ [^\s:]+: |[\w.-]+ +\| | *\| (?=.)"
+)
+"""What others put before each line: journalctl(1) and syslogd, docker compose, the margin of an exception group."""
+_PYTHON_FRAME = re.compile(r'\s+File ".*", line \d+')
+_FRAME = re.compile(r"\s+at \S")
+"""A frame of Java, JavaScript or .NET."""
+_THROWN = re.compile(r"(?<![\w.$])[\w.$]*(?:Error|Exception)(?=[:\s]|$).*")
+_PANICKED = re.compile(r"thread '.*' (?:\(\d+\) )?panicked at [^']*:$")
+_PANIC = re.compile(r"(?:panic|fatal error): .")
+_WRAPPING = re.compile(
+    r"""\W*$|<|Exit\ code\ \d|No\ end\ within|The\ application\ said:
+    |.*\b(?:TRACE|DEBUG|INFO|NOTICE)\b|.*\[(?:trace|debug|info|notice)\]|\S+\ \S+\ \S+\ \[[^]]+\]\ "[A-Z]+\ \S+\ HTTP/
+    |\s*%\ Total|\s+Dload|(?:\s*[\d.]+[kMG]?\s){4}|(?:\s|[\d-]*:)*--:--
+    |.*\[(?:ERROR|CRITICAL)\]\ (?:Worker\ \(pid|Shutting\ down|Reason:\ Worker\ failed|Exception\ in\ worker)
+    |nginx:\ configuration\ file\ \S+\ test\ failed|\s+Is\ the\ server\ running|LINE\ \d+:|(?:HINT|Hint|note):
+    |Job\ for\ \S+\ failed|See\ "|\S+\.[a-z]+:\ (?:\w+\ process\ exited|Failed\ with|Scheduled|Start\ request|Consumed)
+    |(?:Failed\ to\ start|Starting|Started|Stopped|Stopping)\ |exit\ status\ \d|make(?:\[\d+])?:\ \*\*\*
+    |E:\ Sub-process|Errors\ were\ encountered|BEGIN\ failed--|Node\.js\ v|A\ complete\ log|goroutine\ \d|\[signal\ """,
+    re.VERBOSE,
+)
+"""Lines that decorate, that tell of what went well, or that something failed but not what: gunicorn and access logs,
+curl's meter, nginx, psql, systemd, make, apt, Perl, Node, npm, Go; and what our own checks put around."""
+_COMPLAINT = re.compile(
+    r"\b(?:error|fatal|emerg|alert|crit|critical|panic|failed|failure|cannot|can't|couldn't|unable|denied|refused"
+    r"|not found|no such|no module|invalid|undefined|unknown|missing|unexpected|\w+Error|\w+Exception)\b|^E:",
+    re.IGNORECASE,
+)
+
+# ---------------------------------------------------------------- what differs each time
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_CLOCK = r"\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?"
+_TIME = re.compile(
+    rf"(?<![\w.])(?:\d{{4}}[-/]\d\d[-/]\d\d(?:[T ]{_CLOCK})?|\d\d/{_MONTH}/\d{{4}}:{_CLOCK}"
+    rf"|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH} [ \d]?\d|\d\d? {_MONTH} \d{{4}}) {_CLOCK}(?: \d{{4}})?"
+    rf"|\d\d:\d\d:\d\d(?:[.,]\d+)?)(?!\w)"
+)
+_ID = re.compile(
+    r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b0x[0-9a-fA-F]+\b"
+    r"|\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,128}\b|(?<=\btmp)(?:[a-z0-9_]{8}|\.\w{6,})(?!\w)|(?<=\.)\w{6}(?=/)"
+)
+"""UUIDs, addresses in memory, digests and commits, names by mkstemp(3), mktemp(1) and Python's tempfile."""
+_ADDRESS = re.compile(
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.])"
+    r"|\[?(?<![\w:])(?=[0-9a-fA-F:]*\d)(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])\]?"
+)
+_PATH = re.compile(r"(?<![\w.*~/-])~?/(?!/)(?:[^\s/:'\"`()\[\]{},;<>|]+/+)+(?=[^\s/:'\"`()\[\]{},;<>|])")
+"""The folders of an absolute path: the last name stays, for it tells one missing file from another."""
+_NUMBER = re.compile(
+    r"""(?P<kept>^\d{3}\ (?=[A-Z])|\b(?:errno|error|status|code|signal|HTTP/[\d.]+|curl:)["']?[\ :=(]{1,3}\d{1,3}\b)
+    |(?<![\w.])\d+(?:[.,:]\d+)*(?:\ ?(?:[num]?s|min|[kKMGT]i?B)|%)?(?!\w)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A number, and its unit; kept are those that tell one fault from another: HTTP's status, an errno, an exit code."""
+_FRONT = re.compile(r"^(?:\[?\*(?:[#:*]\*)*\]?[:,]? +)+")
+
+
+def signature(check: str, output: str) -> str:
+    """Give the name of the check, and what its output says is wrong: an exception, else the last telling line.
+
+    Numbers, times, addresses, ids and the folders of paths are folded to `*`. Where the output says nothing, it is the
+    name alone.
+    """
+    line = folded(telling(output))
+    return f"{check}: {line}" if line else check
+
+
+def telling(output: str) -> str:
+    """Give the line of an output that tells what broke, as it is there; empty where there is none.
+
+    It is the last exception or panic; of Java's, the innermost cause. Without one it is the last line that complains,
+    else the last that is no decoration, and only else a line that says no more than that something failed.
+    """
+    lines = [_LEAD.sub("", line) for line in _COLOUR.sub("", output).splitlines() if line.strip()]
+    raised = list(_raised(lines))
+    if raised:
+        return raised[-1].strip()
+    telling = [line for line in lines if not _WRAPPING.match(line)]
+    complaining = [line for line in telling if _COMPLAINT.search(line)]
+    wrapping = [line for line in lines if _COMPLAINT.search(line)]
+    return next((found[-1].strip() for found in (complaining, telling, wrapping, lines) if found), "")
+
+
+def folded(line: str) -> str:
+    """Give a line without what differs each time; at most 400 characters."""
+    line = _TIME.sub(ANY, line)
+    line = _ID.sub(ANY, line)
+    line = _ADDRESS.sub(ANY, line)
+    line = _PATH.sub(f"{ANY}/", line)
+    line = _NUMBER.sub(lambda found: found.group("kept") or ANY, line)
+    return " ".join(_FRONT.sub("", line).split())[:_LONGEST]
+
+
+def _raised(lines: Sequence[str]) -> Iterator[str]:
+    """Give the heads of exceptions and panics, in the order of their stacks."""
+    framed = False
+    for at, line in enumerate(lines):
+        if _PYTHON_FRAME.match(line):
+            framed = True
+        elif framed and not line[0].isspace():
+            framed = False
+            yield line
+        elif _FRAME.match(line) and at and not _FRAME.match(lines[at - 1]):
+            above = (_THROWN.search(lines[before]) for before in range(at - 1, max(-1, at - _FAR), -1))
+            yield from [thrown.group() for thrown in above if thrown][:1]
+        elif _PANIC.match(line):
+            yield line
+        elif _PANICKED.match(line):
+            yield from lines[at + 1 : at + 2]
