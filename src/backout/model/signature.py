@@ -18,7 +18,7 @@ _FAR = 20
 # ---------------------------------------------------------------- which line
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][0-9A-B]")
 _LEAD = re.compile(
-    r"(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\d\d-\d\dT[\d:.+-]+Z?) [\w.-]+ [^\s:]+: |[\w.-]+ +\| | *\| (?=.)"
+    r"^(?:(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\d\d-\d\dT[\d:.+-]+Z?) [\w.-]+ [^\s:]+: |[\w.-]+ +\| | *\| (?=.))"
 )
 """What others put before each line: journalctl(1) and syslogd, docker compose, the margin of an exception group."""
 _PYTHON_FRAME = re.compile(r'\s+File ".*", line \d+')
@@ -107,7 +107,7 @@ def folded(line: str) -> str:
     line = _ADDRESS.sub(ANY, line)
     line = _PATH.sub(f"{ANY}/", line)
     line = _NUMBER.sub(lambda found: found.group("kept") or ANY, line)
-    return " ".join(_FRONT.sub("", line).split())[:_LONGEST]
+    return _FRONT.sub("", " ".join(line.split()))[:_LONGEST]
 
 
 def _raised(lines: Sequence[str]) -> Iterator[str]:
