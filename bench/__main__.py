@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, parity, start
+from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, parity, split, start
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -60,11 +60,16 @@ def _chaos(place: Place, rounds: int | None) -> tuple[str, bool]:
     return chaos.measured(rounds or 100, place.seed)
 
 
+def _split(place: Place, rounds: int | None) -> tuple[str, bool]:
+    return split.told(place, rounds or 40)
+
+
 OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
     "facts": _facts,
     "chaos": _chaos,
     "memory": _memory,
     "parity": _parity,
+    "split": _split,
     "fidelity": _fidelity,
     "fuzz": _fuzz,
 }

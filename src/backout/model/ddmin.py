@@ -87,16 +87,18 @@ class Search:
         time, and what cannot go comes again once others have gone. What needs others should come after them.
         """
         ahead = sorted(self.failing, reverse=True)
-        size, too_many, in_vain = len(ahead), 0, 0
+        size, too_many, in_vain, in_a_row = len(ahead), 0, 0, 0
         while in_vain < len(ahead):
             size = min(size, len(ahead))
             outcome = yield from self._outcome(self._without_some(ahead, size))
             if about & outcome:
                 self.failing = self.failing.difference(ahead[:size])
                 del ahead[:size]
-                too_many, in_vain = max(0, too_many - size), 0
-                size = max(1, too_many // 2) if too_many else 2 * size
-            elif size > 1:
+                too_many, in_vain, in_a_row = max(0, too_many - size), 0, in_a_row + 1
+                size = max(1, too_many // 2) if too_many else size * min(in_a_row, 2)
+                continue
+            in_a_row = 0
+            if size > 1:
                 too_many, size = (0, max(1, size // 4)) if outcome else (size, size // 2)
             elif outcome:
                 ahead.append(ahead.pop(0))
