@@ -22,7 +22,7 @@ _LEAD = re.compile(
 )
 """What others put before each line: journalctl(1) and syslogd, docker compose, the margin of an exception group."""
 _PYTHON_FRAME = re.compile(r'\s+File ".*", line \d+')
-_FRAME = re.compile(r"\s+at \S")
+_FRAME = re.compile(r"\s+(?:at \S|\.\.\. \d+ )")
 """A frame of Java, JavaScript or .NET."""
 _THROWN = re.compile(r"(?<![\w.$])[\w.$]*(?:Error|Exception)(?=[:\s]|$).*")
 _PANICKED = re.compile(r"thread '.*' (?:\(\d+\) )?panicked at [^']*:$")
@@ -31,18 +31,19 @@ _WRAPPING = re.compile(
     r"""\W*$|<|Exit\ code\ \d|No\ end\ within|The\ application\ said:
     |.*\b(?:TRACE|DEBUG|INFO|NOTICE)\b|.*\[(?:trace|debug|info|notice)\]|\S+\ \S+\ \S+\ \[[^]]+\]\ "[A-Z]+\ \S+\ HTTP/
     |\s*%\ Total|\s+Dload|(?:\s*[\d.]+[kMG]?\s){4}|(?:\s|[\d-]*:)*--:--
-    |.*\[(?:ERROR|CRITICAL)\]\ (?:Worker\ \(pid|Shutting\ down|Reason:\ Worker\ failed|Exception\ in\ worker)
+    |.*\[(?:ERROR|CRITICAL)\]\ (?:Worker\ \(pid|Shutting\ down|Reason:\ |Exception\ in\ worker)
     |nginx:\ configuration\ file\ \S+\ test\ failed|\s+Is\ the\ server\ running|LINE\ \d+:|(?:HINT|Hint|note):
     |Job\ for\ \S+\ failed|See\ "|\S+\.[a-z]+:\ (?:\w+\ process\ exited|Failed\ with|Scheduled|Start\ request|Consumed)
     |(?:Failed\ to\ start|Starting|Started|Stopped|Stopping)\ |exit\ status\ \d|make(?:\[\d+])?:\ \*\*\*
-    |E:\ Sub-process|Errors\ were\ encountered|BEGIN\ failed--|Node\.js\ v|A\ complete\ log|goroutine\ \d|\[signal\ """,
+    |E:\ Sub-process|Errors\ were\ encountered|BEGIN\ failed--|Node\.js\ v|.*A\ complete\ log|goroutine\ \d|\[signal\b
+    |.*\bok=\d|More\ details\ here|curl\ failed\ to\ verify|Action\ '|The\ Apache\ error\ log|\d+\ failed\b""",
     re.VERBOSE,
 )
-"""Lines that decorate, that tell of what went well, or that something failed but not what: gunicorn and access logs,
-curl's meter, nginx, psql, systemd, make, apt, Perl, Node, npm, Go; and what our own checks put around."""
+"""Lines that decorate, that tell of what went well, or that something failed but not what: of gunicorn and access logs,
+curl, nginx, psql, systemd, make, apt, Perl, Node, npm, Go, Ansible, Apache, pytest, and of our own checks."""
 _COMPLAINT = re.compile(
     r"\b(?:error|fatal|emerg|alert|crit|critical|panic|failed|failure|cannot|can't|couldn't|unable|denied|refused"
-    r"|not found|no such|no module|invalid|undefined|unknown|missing|unexpected|\w+Error|\w+Exception)\b|^E:",
+    r"|not found|no such|no module|invalid|undefined|unknown|missing|unexpected|\w+Error|\w+Exception)\b|^E:|^curl:",
     re.IGNORECASE,
 )
 
@@ -66,7 +67,8 @@ _ADDRESS = re.compile(
 _PATH = re.compile(r"(?<![\w.*~/-])~?/(?!/)(?:[^\s/:'\"`()\[\]{},;<>|]+/+)+(?=[^\s/:'\"`()\[\]{},;<>|])")
 """The folders of an absolute path: the last name stays, for it tells one missing file from another."""
 _NUMBER = re.compile(
-    r"""(?P<kept>^\d{3}\ (?=[A-Z])|\b(?:errno|error|status|code|signal|HTTP/[\d.]+|curl:)["']?[\ :=(]{1,3}\d{1,3}\b)
+    r"""(?P<kept>^\d{3}\ (?=[A-Z])|\b(?:errno|error|status|code|signal|HTTP/[\d.]+|curl:)["']?[\ :=(]{1,3}\d{1,4}\b
+    |\b(?:got|returned|answered)\ [45]\d\d\b)
     |(?<![\w.])\d+(?:[.,:]\d+)*(?:\ ?(?:[num]?s|min|[kKMGT]i?B)|%)?(?!\w)""",
     re.VERBOSE | re.IGNORECASE,
 )

@@ -147,6 +147,28 @@ PERL = """\
 Can't locate Shop/Cart.pm in @INC (you may need to install the Shop::Cart module) at -e line 1.
 BEGIN failed--compilation aborted at -e line 1.
 """
+CERTIFICATE = """\
+curl: (60) SSL certificate problem: certificate has expired
+More details here: https://curl.se/docs/sslcerts.html
+
+curl failed to verify the legitimacy of the server and therefore could not
+establish a secure connection to it. To learn more about this situation and
+how to fix it, please visit the web page mentioned above.
+"""
+ANSIBLE = """\
+fatal: [web1]: FAILED! => {"changed": false, "msg": "No package matching 'shopp' is available"}
+
+PLAY RECAP *********************************************************************
+web1                       : ok=1    changed=0    unreachable=0    failed=1    skipped=0
+"""
+PYTEST = """\
+E       AssertionError: assert 3 == 4
+
+tests/test_cart.py:3: AssertionError
+=========================== short test summary info ============================
+FAILED tests/test_cart.py::test_sum - AssertionError: assert 3 == 4
+1 failed in 0.12s
+"""
 STARTED = "The application said:\n"
 ANSWERED_500 = f"""\
 500 INTERNAL SERVER ERROR
@@ -167,6 +189,12 @@ ANSWERED_500 = f"""\
         (GROUP, "ExceptionGroup: many (* sub-exceptions)"),
         (CURL, "curl: (7) Failed to connect to * port * after *: Couldn't connect to server"),
         ("curl: (22) The requested URL returned error: 502", "curl: (22) The requested URL returned error: 502"),
+        (CERTIFICATE, "curl: (60) SSL certificate problem: certificate has expired"),
+        (
+            ANSIBLE,
+            """fatal: [web1]: FAILED! => {"changed": false, "msg": "No package matching 'shopp' is available"}""",
+        ),
+        (PYTEST, "FAILED tests/test_cart.py::test_sum - AssertionError: assert * == *"),
         (NGINX, '[emerg] *#*: unknown directive "gzipp" in */shop:*'),
         (PSQL, 'psql: error: connection to server at "db" (*), port * failed: Connection refused'),
         (SQL, 'ERROR: column "price" does not exist'),
@@ -238,6 +266,8 @@ def test_what_differs_each_time_is_folded(one: str, other: str) -> None:
         ("404 NOT FOUND", "500 INTERNAL SERVER ERROR"),
         ("curl: (22) The requested URL returned error: 502", "curl: (22) The requested URL returned error: 404"),
         ("OSError: [Errno 98] it is in use", "OSError: [Errno 13] it is in use"),
+        ("expected 200, got 503", "expected 200, got 404"),
+        ("ERROR 2002 (HY000): it broke", "ERROR 1045 (28000): it broke"),
         ("Exit code 1.", "Exit code 127."),
         ("shop.service: status=203/EXEC", "shop.service: status=217/USER"),
         ("libcrypt.so.1: cannot open shared object file", "libcrypt.so.2: cannot open shared object file"),
