@@ -28,6 +28,7 @@ from backout.model.ledger import APPLIED, REFUSED, Change, unfinished
 from backout.model.step import Service
 
 if TYPE_CHECKING:
+    from backout.host.recorded import Recorded
     from backout.host.rehearse import Rehearsed
     from backout.host.serve import Host
 
@@ -42,6 +43,7 @@ class Acting:
         self._host, self.state, self._ledger, self._answers = host, host.state, host.ledger, host.answers
         self._transactions = Transactions(self._ledger, self._service)
         self._rehearsed: dict[str, Rehearsed] = {}
+        self._recorded: dict[str, Recorded] = {}
 
     def rehearse(self, **asked: Any) -> dict[str, Any]:
         """Rehearse a command; gives {document, moved, obstacles, steps, said}: how many an apply takes, the last line.
@@ -65,6 +67,28 @@ class Acting:
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LAST_WORDS]
         told = {"moved": moved, "obstacles": rehearsed.obstacles, "steps": steps, "said": said}
         return {"document": rehearsed.document, **told}
+
+    def atoms(self, change: str) -> dict[str, Any]:
+        """Cut a recorded change into atoms; gives {atoms: [{kind, subject, before, after, effects, paths}], limits}.
+
+        `effects` are places in the change's document, `paths` is how many paths an atom has; noise is the last.
+        """
+        recorded = self._read(change)
+        return {"atoms": [atom.document() for atom in recorded.atoms], "limits": recorded.limits()}
+
+    def trial(self, change: str, chosen: list[int], checks: list[dict[str, Any]]) -> dict[str, Any]:
+        """Run checks in a view with only some atoms of a recorded change, by their places; gives {results, limits}."""
+        from backout.host.trial import trial
+
+        return trial(self._ledger, self._read(change), chosen, [check_from(check) for check in checks])
+
+    def _read(self, change: str) -> Recorded:
+        """Read a recorded change, once."""
+        from backout.host.recorded import Recorded
+
+        if change not in self._recorded:
+            self._recorded[change] = Recorded(self._ledger, self._host.measured(change))
+        return self._recorded[change]
 
     def let_go(self, change: str) -> None:
         """Drop what a rehearsal left in the stages."""

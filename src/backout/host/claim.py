@@ -19,29 +19,32 @@ from backout.host.tree import open_path
 
 
 @contextlib.contextmanager
-def claimed(ledger: Ledger, change: str) -> Iterator[None]:
+def claimed(ledger: Ledger, change: str) -> Iterator[int]:
     """Take an id for a rehearsal, for the life of this process; a RefusedError when it is not to be had.
+
+    Gives the descriptor that holds it: closed, it lets go of the id earlier.
 
     Its folder in the stage is held from here on; it is gone again when what is done inside goes wrong. What a killed
     rehearsal of that id left is removed before. Ctrl-C waits until it is clear whose the folder is.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        while not _claimed(ledger, change):
-            pass  # what lay there had to go first
+        held = None
+        while held is None:  # what lay there had to go first
+            held = _claimed(ledger, change)
     except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield
+        yield held
     except BaseException:
         if os.path.isdir(_folder(ledger, change)):
             drop_stages([_folder(ledger, change)])
         raise
 
 
-def _claimed(ledger: Ledger, change: str) -> bool:
+def _claimed(ledger: Ledger, change: str) -> int | None:
     require_new(ledger, change)
     folder = _folder(ledger, change)
     fresh = not os.path.isdir(folder)
@@ -50,7 +53,7 @@ def _claimed(ledger: Ledger, change: str) -> bool:
     make_private(folder)
     descriptor = _held(folder, change)
     if descriptor is None:  # another let it go at this very moment
-        return False
+        return None
     try:
         require_new(ledger, change)  # who held it before may have applied it
         if not fresh:
@@ -58,9 +61,10 @@ def _claimed(ledger: Ledger, change: str) -> bool:
     except BaseException:
         os.close(descriptor)
         raise
-    if not fresh:
-        os.close(descriptor)
-    return fresh
+    if fresh:
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def settled(ledger: Ledger, change: str) -> None:

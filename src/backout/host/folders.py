@@ -32,6 +32,7 @@ class Folders:
         self._state_mount = holding(mounts, os.path.realpath(state))
         self._roots: list[tuple[bytes, int, int]] = []
         self._made: list[bytes] = []
+        self._held: list[int] = []
         self.elsewhere: list[bytes] = []
         """Points whose layer lies on another file system, so that nothing can be promoted by a rename."""
         self.closed: set[bytes] = set()
@@ -48,7 +49,7 @@ class Folders:
         make_private(stage)
         spread(stage)
         make_private(self.primary)
-        hold(self.primary)
+        self._held.append(hold(self.primary))
         self._made.append(self.primary)
         layers: dict[bytes, Layer] = {}
         for number, piece in enumerate(piece for piece in pieces if piece.how == OVERLAY):
@@ -150,7 +151,9 @@ class Folders:
             os.rmdir(os.path.dirname(self.primary))
         for point, accessed, modified in self._roots:
             _restore_times(point, accessed, modified)
-        self._made, self._roots = [], []
+        for descriptor in self._held:
+            os.close(descriptor)
+        self._made, self._roots, self._held = [], [], []
 
 
 def spread(stage: bytes) -> None:
@@ -172,14 +175,15 @@ def spread(stage: bytes) -> None:
         os.close(descriptor)
 
 
-def hold(folder: bytes) -> None:
-    """Show, for the life of this process, that a change's folder is in use: gc leaves it alone.
+def hold(folder: bytes) -> int:
+    """Show that a change's folder is in use, until the descriptor is closed or we end: gc leaves it alone.
 
     Who has claimed the change's id holds it already.
     """
     descriptor = open_path(folder)
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return descriptor
 
 
 def _ways(point: bytes, folder: bytes) -> list[bytes]:

@@ -71,7 +71,7 @@ def write_in_place(writing: int, source: Name, want: State) -> None:
     """Make an open file's content that of `source`, and its metadata and time as wanted; durable when it returns."""
     reading = open_file(source)
     try:
-        _pour(reading, writing)
+        pour(reading, writing)
         set_metadata(writing, want)
         os.utime(writing, ns=(want.mtime_ns, want.mtime_ns))
         os.fsync(writing)
@@ -85,7 +85,7 @@ def copy_durably(reading: int, target: Name) -> None:
         target.name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=target.directory
     )
     try:
-        _pour(reading, writing)
+        pour(reading, writing)
         os.fsync(writing)
     finally:
         os.close(writing)
@@ -109,7 +109,7 @@ def begins(reading: int, whole: Name) -> bool:
     return True
 
 
-def _pour(reading: int, writing: int) -> None:
+def pour(reading: int, writing: int) -> None:
     """Copy all data, leave the holes that there are, and cut the rest off."""
     os.ftruncate(writing, 0)
     offset = _data_from(reading, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
@@ -223,20 +223,23 @@ def _checks(sandbox: Sandbox, request: Request) -> list[CheckResult]:
         return []
     from backout.host.checks import judge_control
 
-    with_change = _checked(sandbox, request, request.checks, with_change=True)
+    with_change = checked(sandbox, request.checks, request.environ, with_change=True)
     suspects = [
         check for check in request.checks if any(r.name == check.name and r.result == UNHEALTHY for r in with_change)
     ]
     if not suspects:
         return with_change
-    return judge_control(with_change, _checked(sandbox, request, suspects, with_change=False))
+    return judge_control(with_change, checked(sandbox, suspects, request.environ, with_change=False))
 
 
-def _checked(sandbox: Sandbox, request: Request, checks: Sequence[Check], *, with_change: bool) -> list[CheckResult]:
+def checked(
+    sandbox: Sandbox, checks: Sequence[Check], environ: Mapping[str, str], *, with_change: bool = True
+) -> list[CheckResult]:
+    """Run checks in a second view of the frozen layers, or of the host as it is."""
     from backout.host.checks import run_checks
 
     def inside() -> list[dict[str, Any]]:
-        return [result._asdict() for result in run_checks(list(checks), REHEARSAL, request.environ)]
+        return [result._asdict() for result in run_checks(list(checks), REHEARSAL, environ)]
 
     rows = sandbox.call(inside, with_change=with_change)
     if not shape.many(RESULT)(rows):

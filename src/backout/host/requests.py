@@ -25,12 +25,14 @@ _REHEARSE: dict[str, shape.Shape] = {
     "terminal": shape.truth,
 }
 _KNOWN: dict[str, shape.Shape] = {"change": shape.text}
+_TRIAL = {**_KNOWN, "chosen": shape.many(shape.whole), "checks": _CHECKS}
 _JUDGED = shape.fields({"expected": shape.many(shape.maybe(shape.truth))})
 _APPLY = {**_KNOWN, "body": BODY, "document": _JUDGED}
 _FACT = shape.fields({"kind": shape.one_of(*KINDS), "subject": shape.text})
 ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     **{operation: {} for operation in ("hello", "doctor", "recover", "is_whole", "changes", "enforcers")},
-    **dict.fromkeys(("let_go", "back_out", "show", "output"), _KNOWN),
+    **dict.fromkeys(("let_go", "back_out", "show", "output", "atoms"), _KNOWN),
+    "trial": _TRIAL,
     "rehearse": _REHEARSE,
     "refuse": _APPLY,
     "apply": _APPLY,

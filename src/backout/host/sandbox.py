@@ -76,6 +76,8 @@ class _Parts(NamedTuple):
 class Sandbox:
     """One rehearsal: enter it, `run` the command, `freeze`, then read the layers and `call` checks.
 
+    With `fill` there is no command: that is given the empty layers, and lays into them what there is to be seen.
+
     Until it is entered nothing exists. Leaving it ends every process and mount; the layers' uppers stay for the apply,
     unless an exception goes through: then they go, too. A SIGKILL of this process ends the same things, and leaves
     only stage folders, which `gc` removes.
@@ -93,7 +95,10 @@ class Sandbox:
         network: str = networks.PACKAGES,
         shims: Prepared | None = None,
         near: Sequence[bytes] = (),
+        *,
+        fill: Callable[[Sequence[Layer]], None] | None = None,
     ) -> None:
+        self._fill = fill
         self._near = near or near_folders(dict(os.environb), os.getcwdb())
         self._change, self._state, self._network, self._shims = change, state, network, shims
         self._rootless = os.geteuid() != 0
@@ -115,7 +120,10 @@ class Sandbox:
         """Make the folders, the namespaces and the mounts. NotPossibleError says what this host does not give."""
         try:
             self._prepare()
-            self._keeper = self._start(RECORD)
+            if self._fill is None:
+                self._keeper = self._start(RECORD)
+            else:
+                self._fill(self.layers)
         except OSError as error:
             self.close(keep=False)
             raise FailedError(f"The view could not be prepared: {error}.", next="backout doctor") from error
@@ -181,8 +189,8 @@ class Sandbox:
             raise from_document(greeting["error"])
         if "bug" in greeting:
             raise RuntimeError(greeting["bug"])
-        if mode == RECORD:
-            self.limits += greeting["limits"]
+        if mode == RECORD or self._fill is not None:
+            self.limits += [limit for limit in greeting["limits"] if limit not in self.limits]
         if descriptors:
             self.proxy_socket = socket.socket(fileno=descriptors[0])
             self.proxy_port = self.proxy_socket.getsockname()[1]

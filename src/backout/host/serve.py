@@ -170,7 +170,7 @@ class Host:
         """Give {document}: a recorded change's effects document; its effects go ahead, as events."""
         from backout.host.archive import Archive
 
-        document = Archive(self.state, self._measured(change).id).document()
+        document = Archive(self.state, self.measured(change).id).document()
         self.answers.rows("effects", document.pop("effects"))
         return {"document": document}
 
@@ -207,7 +207,7 @@ class Host:
 
         return attribute(wanted, since_s)
 
-    def _measured(self, change: str) -> Change:
+    def measured(self, change: str) -> Change:
         """Find a change that has effects of its own: a back-out has those of the one that it took back."""
         known = self.change(change)
         if known.undoes:

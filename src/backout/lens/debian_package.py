@@ -67,8 +67,8 @@ def claim(raw: Mapping[bytes, RawEffect], view: View) -> Claims:
 
 
 def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str]) -> bytes | None:
-    """Give the status file, apt's marks or the file triggers with only the packages named in them."""
-    if path == _TRIGGERS + b"File":
+    """Give the status file, apt's marks or a file of triggers with only the packages named in them."""
+    if path.startswith(_TRIGGERS):
         return _project_triggers(before, after, subjects)
     if path not in (dpkg.STATUS, dpkg.EXTENDED):
         return None

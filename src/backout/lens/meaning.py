@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout import lens as folder
@@ -48,3 +48,19 @@ def explain(raw: Mapping[bytes, RawEffect], view: View) -> Meaning:
     shown = diffs(rest, view)
     effects.extend(file_effect(effect, shown.get(effect.path)) for effect in rest)
     return Meaning(tuple(order(effects)), tuple(noise))
+
+
+def part(path: bytes, before: bytes, after: bytes, effects: Sequence[Effect], chosen: Sequence[Effect]) -> bytes | None:
+    """Give the content of a file that effects share with only the chosen ones in it; None where nobody can part it.
+
+    What no lens explains of it is one `file` effect: where that is chosen, all others are taken out, not put in.
+    """
+    kinds = {effect.kind for effect in effects} - {"file"}
+    if len(kinds) != 1:
+        return None
+    lens = importlib.import_module(f"{folder.__name__}.{kinds.pop().replace('-', '_')}")
+    there = {effect.subject for effect in chosen}
+    if any(effect.kind == "file" for effect in chosen):
+        before, after, there = after, before, {effect.subject for effect in effects} - there
+    content: bytes | None = lens.project(path, before, after, there)
+    return content
