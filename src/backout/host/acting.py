@@ -59,7 +59,11 @@ class Acting:
         request = Request(**{**asked, "checks": checks, "network_allow": tuple(asked.get("network_allow", ()))})
         with claimed(self._ledger, request.change):
             rehearsed = rehearse(request, self.state, self._answers.output, self._answers.progress)
-        self._rehearsed[request.change] = rehearsed
+        return self._held(request.change, rehearsed)
+
+    def _held(self, change: str, rehearsed: Rehearsed) -> dict[str, Any]:
+        """Keep what was rehearsed, and say what it came to."""
+        self._rehearsed[change] = rehearsed
         moved = {os.fsdecode(path): what for path, what in rehearsed.moved.items()}
         self._answers.rows("effects", (effect.document() for effect in rehearsed.effects))
         steps = len(rehearsed.plan.steps) + len(rehearsed.plan.appends)
@@ -81,6 +85,18 @@ class Acting:
         from backout.host.trial import trial
 
         return trial(self._ledger, self._read(change), chosen, [check_from(check) for check in checks])
+
+    def compose(self, change: str, chosen: list[int], new: str, checks: list[dict[str, Any]]) -> dict[str, Any]:
+        """Make a rehearsal of its own of only some atoms of a recorded change; gives what `rehearse` does."""
+        from backout.host.rehearse import Request
+        from backout.host.trial import compose
+
+        recorded = self._read(change)
+        command, cwd = recorded.document["command"], recorded.document["cwd"]
+        request = Request(new, command, cwd, dict(os.environ), checks=tuple(check_from(check) for check in checks))
+        with claimed(self._ledger, new):
+            rehearsed = compose(self.state, recorded, chosen, request, self._answers.progress)
+        return self._held(new, rehearsed)
 
     def _read(self, change: str) -> Recorded:
         """Read a recorded change, once."""

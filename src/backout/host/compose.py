@@ -18,11 +18,11 @@ from typing import NamedTuple
 from backout.errors import NotPossibleError, UsageError
 from backout.host.folders import copy_appearance
 from backout.host.inplace import pour, set_metadata
-from backout.host.recorded import Bits, Recorded
+from backout.host.recorded import NOWHERE, Bits, Recorded
 from backout.host.stage import Layer, layer_of
 from backout.host.transact import is_noise, stop_at_conflicts
 from backout.host.tree import Name, Parents, file_type, held, open_file, reached, state_of
-from backout.model.atoms import PARTED, composed
+from backout.model.atoms import PARTED
 from backout.model.state import State
 from backout.model.step import Switch
 
@@ -55,13 +55,14 @@ def fill(wanted: Wanted, layers: Sequence[Layer]) -> None:
     ConflictError when the host moved on at a path that this needs; noise that did keeps its live version.
     """
     recorded = wanted.recorded
-    sides = composed(recorded.atoms, recorded.raw, frozenset(wanted.chosen))
+    sides = recorded.composing.sides(frozenset(wanted.chosen))
     laid = [path for path, side in sides.items() if side != recorded.live]
     conflicts = recorded.moved_on(laid)
     stop_at_conflicts([conflict for conflict in conflicts if not is_noise(conflict.path)])
+    moved = {conflict.path for conflict in conflicts}
     work = _Laying(wanted, sides, layers)
     try:
-        work.lay([path for path in laid if path not in {conflict.path for conflict in conflicts}])
+        work.lay([path for path in laid if path not in moved])
     finally:
         work.close()
 
@@ -78,6 +79,10 @@ class _Laying:
         self._hiding: set[bytes] = set()
         """Folders in which nothing of the host is seen."""
         self._times: dict[bytes, int] = {}
+        self._here: tuple[bytes | None, int] = None, -1
+        """The folder in whose layer something was laid last, and what is open for it."""
+        self._copied: dict[tuple[int, int], bytes] = {}
+        """Where inodes of the stage with several names were copied to: a copy has as many."""
         for layer in layers:
             self._folders[layer.point] = layer.upper
             self._times[layer.upper] = os.lstat(layer.point).st_mtime_ns
@@ -89,49 +94,51 @@ class _Laying:
     def lay(self, paths: Sequence[bytes]) -> None:
         """Lay paths, each folder before what lies in it; the folders' times come last."""
         below = _Below(paths, self._recorded)
-        gone: set[bytes] = set()
+        closed: set[bytes] = set()
         for path in paths:
             bits, state = self._recorded.bits(path), self._recorded.state(path, self._sides[path])
             folder = path.rpartition(b"/")[0]
-            if state is None and (folder in gone or folder in self._hiding):
-                gone.add(path)
-            elif not _is_carried(bits, state):
-                continue
-            elif state is None:
-                gone.add(path)
+            is_folder = state is not None and state.type == "dir"
+            if not is_folder and bits == NOWHERE:
+                continue  # of noise an apply does not bring all
+            if not is_folder:
+                closed.add(path)  # whatever of the host lies in it is not seen
+            if state is None and not (folder in closed or folder in self._hiding):
                 self._remove(path)
-            elif state.type == "dir":
+            elif state is not None and is_folder:
                 self._lay_folder(path, state, hides=folder in self._hiding or below.is_replaced(path, bits.step))
-            else:
+            elif state is not None:
                 self._lay_other(path, state, bits)
         for target, mtime_ns in self._times.items():
             name = self._targets.name(target)
             os.utime(name.name, ns=(mtime_ns, mtime_ns), dir_fd=name.directory)
 
-    def _target(self, path: bytes) -> bytes:
-        """Name a path's place in its layer; the folders above it are made as they are on the host."""
+    def _name(self, path: bytes) -> Name:
+        """Give a path's name in its layer; the folders above it are made as they are on the host."""
         folder, _, name = path.rpartition(b"/")
-        return self._folder(folder or b"/") + b"/" + name
+        if folder != self._here[0]:
+            self._here = folder, self._targets.name(self._place(path)).directory
+        return Name(self._here[1], name)
 
     def _folder(self, path: bytes) -> bytes:
         if path not in self._folders:
             if layer_of(path, self._layers) is None:
                 raise _not_covered(path)
-            name = self._make_folder(path)
-            copy_appearance(path, name.path)
+            copy_appearance(path, self._make_folder(path).path)
             self._times[self._folders[path]] = _lstat(path).st_mtime_ns
         return self._folders[path]
 
     def _make_folder(self, path: bytes) -> Name:
-        target = self._target(path)
-        name = self._targets.name(target)
+        self._folders[path] = self._place(path)
+        name = self._targets.name(self._folders[path])
+        self._here = None, -1
         os.mkdir(name.name, 0o700, dir_fd=name.directory)
-        self._folders[path] = target
         return name
 
     def _lay_folder(self, path: bytes, state: State, *, hides: bool) -> None:
         known = self._folders.get(path)  # where a layer begins, there is one already
         name = self._make_folder(path) if known is None else self._targets.name(known)
+        self._here = None, -1
         with held(name) as descriptor:
             set_metadata(descriptor, state)
             if hides:
@@ -142,37 +149,52 @@ class _Laying:
 
     def _remove(self, path: bytes) -> None:
         """Hide what is there (overlayfs.rst, "whiteouts and opaque directories")."""
-        name = self._targets.name(self._target(path))
+        name = self._name(path)
         os.mknod(name.name, st.S_IFCHR, os.makedev(0, 0), dir_fd=name.directory)
 
     def _lay_other(self, path: bytes, state: State, bits: Bits) -> None:
-        target = self._target(path)
-        name = self._targets.name(target)
+        name = self._name(path)
         if self._sides[path] == PARTED:
             with open(_new(name), "wb") as file:
                 file.write(self._recorded.parted(path, self._chosen))
             _settle(name, state)
             return
         source = None if bits.staged is None else self._sources.name(bits.staged)
-        status = None if source is None else source.lstat()
-        if (
-            source is not None
-            and status is not None
-            and self._may_be_seen(target, status, state)
-            and _link(source, name)
-        ):
+        if source is not None and self._may_link and self._is_fit(path, source, state) and _link(source, name):
             return
         if state.type != "file":
             _make(name, state)
-        elif source is None or status is None or not _holds(source, state):
+        elif source is None or not _holds(source, state):
             raise _not_as_recorded(self._recorded.change.id, path)
         else:
-            _copy(source, name)
+            self._copy(path, source, name)
         _settle(name, state)
 
-    def _may_be_seen(self, target: bytes, status: os.stat_result, state: State) -> bool:
-        """Tell whether a recorded file may be seen in the view as it is."""
-        return self._may_link and _looks_like(status, state) and not self._links.lead_to_the_host(target, status)
+    def _copy(self, path: bytes, source: Name, name: Name) -> None:
+        status = os.stat(source.name, dir_fd=source.directory, follow_symlinks=False)
+        inode = status.st_dev, status.st_ino
+        if inode in self._copied:
+            parents = Parents()
+            _link(parents.name(self._copied[inode]), name)
+            parents.close()
+            return
+        _copy(source, name)
+        if status.st_nlink > 1:
+            self._copied[inode] = self._place(path)
+
+    def _place(self, path: bytes) -> bytes:
+        folder, _, last = path.rpartition(b"/")
+        return self._folder(folder or b"/") + b"/" + last
+
+    def _is_fit(self, path: bytes, source: Name, state: State) -> bool:
+        """Tell whether a recorded inode may be seen in the view as it is; what may once, may always."""
+        if path in self._recorded.fit:
+            return True
+        status = source.lstat()
+        if status is None or not _looks_like(status, state) or self._links.lead_to_the_host(self._place(path), status):
+            return False
+        self._recorded.fit.add(path)
+        return True
 
 
 class _Below:
@@ -213,11 +235,6 @@ class _Links:
             with contextlib.suppress(OSError):
                 known += os.path.samestat(_lstat(target.replace(self._own, other, 1)), status)
         return status.st_nlink > known
-
-
-def _is_carried(bits: Bits, state: State | None) -> bool:
-    """Tell what an apply would bring: of noise not all is."""
-    return bits.step is not None or bits.staged is not None or (state is not None and state.type == "dir")
 
 
 def _lstat(path: bytes) -> os.stat_result:

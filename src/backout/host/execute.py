@@ -59,7 +59,8 @@ class Executor:
 
         `tolerated(path)` tells whether an unforeseen path inside a switched directory is noise.
         """
-        self._barrier_ns = barrier_ns
+        self.barrier_ns = barrier_ns
+        """May be moved on to when all was compared: what has not changed since is as it was then."""
         self._manifest = manifest
         self._sorted: list[bytes] = []
         self._tolerated = tolerated or (lambda _: False)
@@ -76,10 +77,6 @@ class Executor:
         """Close what is open; what is done afterwards opens it anew."""
         self._live.close()
         self._staged.close()
-
-    def trust_before(self, moment_ns: int) -> None:
-        """Take a later moment, at which all was compared: what has not changed since is as it was then."""
-        self._barrier_ns = moment_ns
 
     def verify(self, steps: Iterable[Step]) -> list[Conflict]:
         """Compare every step's path with what must be true before; nothing is changed."""
@@ -105,7 +102,7 @@ class Executor:
             return "it is there by now" if step.expect is None else "it is gone"
         whole = isinstance(step, Switch) and step.expect.type == "dir"
         unchanged = (
-            status.st_ctime_ns < self._barrier_ns and isinstance(step, Switch) and status.st_ino == step.expect_inode
+            status.st_ctime_ns < self.barrier_ns and isinstance(step, Switch) and status.st_ino == step.expect_inode
         )
         if not unchanged and not _same(state_of(name), step.expect):
             return "it was changed"
@@ -132,7 +129,7 @@ class Executor:
         return f"{os.fsdecode(gone[0])} is gone" if gone else None
 
     def _is_changed(self, name: Name, status: os.stat_result, foreseen: State) -> bool:
-        return status.st_ctime_ns >= self._barrier_ns and not _same(state_of(name), foreseen)
+        return status.st_ctime_ns >= self.barrier_ns and not _same(state_of(name), foreseen)
 
     def _below(self, root: bytes) -> list[bytes]:
         """List the manifest's paths below a directory: a range of the sorted paths ("0" follows "/")."""

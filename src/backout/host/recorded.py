@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from backout.errors import RefusedError, UsageError
 from backout.host.archive import Archive
@@ -22,19 +22,25 @@ from backout.host.transact import is_noise, manifest, probe, stop_at_conflicts
 from backout.host.tree import GONE, Parents
 from backout.lens.meaning import part
 from backout.model import atoms as parts
-from backout.model.atoms import AFTER, BEFORE, PARTED, Atom
+from backout.model.atoms import AFTER, BEFORE, PARTED, Atom, Composing
 from backout.model.effect import Effect, RawEffect, effect_from
 from backout.model.ledger import KEPT, REFUSED, UNDONE, Change, fold
-from backout.model.service import ServiceRequest
+from backout.model.service import LIVE_ACTIONS, ServiceRequest
 from backout.model.state import State
-from backout.model.step import Meta, Service, Step, Switch, Write
+from backout.model.step import Meta, Service, Switch, Write
+
+FileStep = Union[Switch, Write, Meta]
 
 
 class Bits(NamedTuple):
     """Where the other side of a path lies; None where its state alone says all. `step` is by what it is switched."""
 
-    step: Step | None
+    step: FileStep | None
     staged: bytes | None
+
+
+NOWHERE = Bits(None, None)
+"""Of what an apply leaves alone."""
 
 
 class Recorded:
@@ -53,14 +59,17 @@ class Recorded:
         self.output = archive.output()
         self.live, self.laid = (AFTER, BEFORE) if self.standing else (BEFORE, AFTER)
         self.plan = undo_plan(self.applied) if self.standing else self.applied
-        self._barrier_ns = _barrier_ns(ledger, change, self.document)
+        barrier_ns = _barrier_ns(ledger, change, self.document)
         raw = self.raw.values()
         turned = [RawEffect(r.path, r.after, r.before) for r in raw] if self.standing else raw
-        self._executor = Executor(self._barrier_ns, manifest(turned), is_noise)
+        self._executor = Executor(barrier_ns, manifest(turned), is_noise)
         self._steps = {step.path: step for step in self.plan.steps if not isinstance(step, Service)}
         self._appended = {} if self.standing else {append.path: append.source for append in self.plan.appends}
         self._moved = {os.fsencode(path): what for path, what in change.body.get("moved", {}).items()}
         self._state = ledger.state
+        self._bits: dict[bytes, Bits] = {}
+        self.fit: set[bytes] = set()
+        """Paths whose bits were looked at, and can be seen in a view as they are."""
         self.stage = ledger.state + b"/stage"
         self._trust_what_is_seen_now()
 
@@ -70,23 +79,31 @@ class Recorded:
 
     def _trust_what_is_seen_now(self) -> None:
         """Compare in full once where no time is known since which the host is as we left it."""
-        if self._barrier_ns:
+        if self._executor.barrier_ns:
             return
         now = probe(self._state)
         self._moved.update(self._executor.verify(self._steps.values()))
-        self._executor.trust_before(now)
+        self._executor.barrier_ns = now
 
     @cached_property
     def atoms(self) -> tuple[Atom, ...]:
         """Cut the change into atoms; the same wherever it is asked, as long as the files that are parted are."""
         noise = [os.fsencode(row["path"]) for row in self.document["noise"]]
-        tied = [
-            (step.path, relink.source)
-            for relink in self.applied.relinks
-            for step in self.applied.steps
-            if isinstance(step, Switch) and step.staged == relink.staged
-        ]
-        return parts.cut(self.effects, noise, self.raw, self._parted, tied)
+        return parts.cut(self.effects, noise, self.raw, self._parted, self.tied)
+
+    @property
+    def tied(self) -> list[tuple[bytes, bytes]]:
+        """Give the new names of files that keep their live inode, each with the name that the file has there."""
+        sources = {relink.staged: relink.source for relink in self.applied.relinks}
+        steps = [step for step in self.applied.steps if isinstance(step, Switch) and step.staged in sources]
+        return [(step.path, sources[step.staged]) for step in steps]
+
+    @property
+    def in_place(self) -> set[bytes]:
+        """Name what the change writes in place, because it has other names."""
+        return {
+            step.path for step in self.applied.steps if isinstance(step, (Write, Meta)) and step.expect.type != "dir"
+        }
 
     def limits(self) -> list[str]:
         """Say which effects are one atom because a file that they share cannot be parted."""
@@ -144,8 +161,20 @@ class Recorded:
             return effect.after or effect.before
         return effect.before if side == BEFORE else effect.after
 
+    @cached_property
+    def composing(self) -> Composing:
+        """Tells what paths are like with some atoms there."""
+        return Composing(self.atoms, self.raw)
+
     def bits(self, path: bytes) -> Bits:
-        """Tell where the other side of a path lies. No step and no place: it is not carried by the plan at all."""
+        """Tell where the other side of a path lies, as `_bits_of` does; looked up once."""
+        found = self._bits.get(path)
+        if found is None:
+            found = self._bits[path] = self._bits_of(path)
+        return found
+
+    def _bits_of(self, path: bytes) -> Bits:
+        """Tell where the other side of a path lies. NOWHERE when the plan does not bring it."""
         step = self._steps.get(path)
         if step is None and path in self._appended:
             return Bits(None, self._appended[path])
@@ -181,14 +210,28 @@ class Recorded:
 
     def moved_on(self, paths: Iterable[bytes]) -> list[Conflict]:
         """Name the paths at which the host moved on, of all that is switched together with these."""
-        steps = {step.path: step for path in paths for step in [self.bits(path).step] if isinstance(step, _FILES)}
+        steps = {step.path: step for path in paths for step in [self.bits(path).step] if step}
         found = {path: what for path, what in self._moved.items() if path in steps}
-        found.update(self._executor.verify(step for path, step in steps.items() if path not in found))
+        parents = Parents()
+        try:
+            doubtful = [step for path, step in steps.items() if path not in found and not self._is_old(step, parents)]
+        finally:
+            parents.close()
+        found.update(self._executor.verify(doubtful))
         return [Conflict(path, what) for path, what in sorted(found.items())]
 
+    def _is_old(self, step: FileStep, parents: Parents) -> bool:
+        """Tell at one look what needs no other: the very inode, unchanged since."""
+        if not isinstance(step, Switch) or step.expect is None or step.expect.type == "dir":
+            return False
+        status = _status(parents, step.path)
+        return (
+            status is not None and status.st_ino == step.expect_inode and status.st_ctime_ns < self._executor.barrier_ns
+        )
+
     def requests(self, chosen: Collection[int]) -> tuple[ServiceRequest, ...]:
-        """Give what was asked of the services of the chosen atoms; of the manager itself, with any of them."""
-        units = {
+        """Give what services are to be asked so that they are as with the chosen atoms alone."""
+        told = {
             self.effects[number].subject
             for atom in chosen
             for number in self.atoms[atom].effects
@@ -198,12 +241,22 @@ class Recorded:
         return tuple(
             ServiceRequest(action, step.unit)
             for step in steps
-            if step.unit in units or (units and not step.unit)
-            for action in step.requests
+            for action in (_again(step, there=step.unit in told) if self.standing else step.requests)
+            if self.standing or step.unit in told or (told and not step.unit)
         )
 
 
-_FILES = (Switch, Write, Meta)
+def _again(step: Service, *, there: bool) -> tuple[str, ...]:
+    """Choose what a service of a change that stands is asked: to use other files, or to be as it was before."""
+    active, last = step.expect.get("active"), step.requests[-1:]
+    if step.unit and not there and active is False and last != ("stop",):
+        return ("stop",)
+    if step.unit and not there and active and last == ("stop",):
+        return ("start",)
+    return tuple(action for action in step.requests if not step.unit or action in _USING_OTHER_FILES)
+
+
+_USING_OTHER_FILES = frozenset(LIVE_ACTIONS) - {"start", "stop", "kill"} | {"run"}
 
 
 def _status(parents: Parents, path: bytes) -> os.stat_result | None:

@@ -22,7 +22,7 @@ from backout.host.plan import Plan, leave_alone, plan
 from backout.host.proxy import Proxy
 from backout.host.sandbox import Sandbox
 from backout.host.scan import Scan, orphaned_edits, scan
-from backout.host.stage import Layer, change_folder
+from backout.host.stage import Layer
 from backout.lens.meaning import Meaning, explain
 from backout.lens.noise import PROMOTE, YIELD
 from backout.model import shape
@@ -82,6 +82,27 @@ def rehearse(request: Request, state: bytes, output: Output, say: Callable[[str]
         shutil.rmtree(stand_ins, ignore_errors=True)
 
 
+class Done(NamedTuple):
+    """What a command came to: its exit code, what it said, what was not as on the host meanwhile, when and how long."""
+
+    exit_code: int
+    said: bytes
+    limits: tuple[str, ...]
+    started: float
+    duration_s: float
+
+
+class Looked(NamedTuple):
+    """What was seen in frozen layers: what was done there, what it means, and what the checks said."""
+
+    scanned: Scan
+    lost: list[bytes]
+    view: LayerView
+    meaning: Meaning
+    services: list[Service]
+    results: list[CheckResult]
+
+
 def _rehearse(
     request: Request, state: bytes, shim: shims.Shims, output: Output, say: Callable[[str], None]
 ) -> Rehearsed:
@@ -102,23 +123,42 @@ def _rehearse(
         say("reading what it did")
         requests = shims.read_requests(shim.requests)
         shims.remove_traces(sandbox.layers, shim)
-        scanned = scan(sandbox.layers, sandbox.t0_ns)
-        logs.part(scanned)
-        lost = orphaned_edits(sandbox.layers, scanned)
-        view = LayerView(scanned, requests, services.states(_units(requests)))
-        meaning = explain(scanned.raw, view)
-        say("checking")
-        results = _checks(sandbox, request)
-    service_steps = _service_steps(requests, view)
+        looked = look(sandbox, request, requests, say)
+    return conclude(sandbox, request, Done(exit_code, bytes(said), traffic_limits, started, duration_s), looked)
+
+
+def look(
+    sandbox: Sandbox,
+    request: Request,
+    requests: tuple[ServiceRequest, ...],
+    say: Callable[[str], None],
+    in_place: Collection[bytes] = (),
+) -> Looked:
+    """Read frozen layers, and run the checks on them. `in_place` are files that keep their inode, whatever is seen."""
+    scanned = scan(sandbox.layers, sandbox.t0_ns)
+    for path in scanned.found.keys() & set(in_place):
+        scanned.found[path] = scanned.found[path]._replace(copied=True)
+    logs.part(scanned)
+    lost = orphaned_edits(sandbox.layers, scanned)
+    view = LayerView(scanned, requests, services.states(_units(requests)))
+    meaning = explain(scanned.raw, view)
+    say("checking")
+    return Looked(scanned, lost, view, meaning, _service_steps(requests, view), _checks(sandbox, request))
+
+
+def conclude(sandbox: Sandbox, request: Request, done: Done, looked: Looked) -> Rehearsed:
+    """Plan what was seen in layers whose sandbox has ended, and say what stands in the way of an apply."""
+    scanned, lost, view, meaning, service_steps, results = looked
     chosen = plan(
         scanned.raw, scanned.found, {n.path: n.promotion for n in meaning.noise}, sandbox.layers, service_steps
     )
     held = busy(chosen.steps)
     chosen, left = leave_alone(chosen, scanned.raw, {*scanned.moved, *(conflict.path for conflict in held)})
-    document = _document(request, meaning, results, exit_code)
-    document["limits"] = [*sandbox.limits, *traffic_limits, *_explained(exit_code, bytes(said)), *_left(left)]
-    document["started_at"] = _instant(started)
-    document["duration_s"] = round(duration_s, 3)
+    document = _document(request, meaning, results, done.exit_code)
+    limits = [*sandbox.limits, *done.limits, *_explained(done.exit_code, done.said), *_left(left)]
+    document["limits"] = list(dict.fromkeys(limits))
+    document["started_at"] = _instant(done.started)
+    document["duration_s"] = round(done.duration_s, 3)
     document["base"] = _instant(min(sandbox.t0_ns.values()) / 1e9)
     moved = {path: what for path, what in scanned.moved.items() if _matters(path, meaning.noise, left)}
     obstacles = [f"{os.fsdecode(c.path)}: {c.what}; it cannot be switched." for c in held if c.path not in left]
@@ -126,8 +166,8 @@ def _rehearse(
         f"{os.fsdecode(path)} has other names, and was changed through one that is then gone." for path in lost
     ]
     obstacles += _marked(meaning, view, b"127.0.0.1:%d" % sandbox.proxy_port) if sandbox.proxy_port else []
-    obstacles += foreign.obstacles(scanned, sandbox.layers, exit_code, bytes(said))
-    _drop_unused(sandbox.layers, chosen.folders, change_folder(b"/", state, holds_state=True, change=request.change))
+    obstacles += foreign.obstacles(scanned, sandbox.layers, done.exit_code, done.said)
+    _drop_unused(sandbox.layers, chosen.folders, sandbox.primary)
     return Rehearsed(
         document,
         meaning.effects,
@@ -138,7 +178,7 @@ def _rehearse(
         obstacles=obstacles,
         base_ns=min(sandbox.t0_ns.values()),
         let_go=lambda: sandbox.close(keep=False),
-        output=redact(said.decode(errors="surrogateescape")).encode(errors="surrogateescape"),
+        output=redact(done.said.decode(errors="surrogateescape")).encode(errors="surrogateescape"),
     )
 
 

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     **{operation: {} for operation in ("hello", "doctor", "recover", "is_whole", "changes", "enforcers")},
     **dict.fromkeys(("let_go", "back_out", "show", "output", "atoms"), _KNOWN),
     "trial": _TRIAL,
+    "compose": {**_TRIAL, "new": shape.name},
     "rehearse": _REHEARSE,
     "refuse": _APPLY,
     "apply": _APPLY,

@@ -116,6 +116,11 @@ class Sandbox:
         """Give the private copies of single-file mounts, by mount point."""
         return self._parts.copies
 
+    @property
+    def primary(self) -> bytes:
+        """Name the change's folder below the state folder."""
+        return self._home.primary
+
     def __enter__(self) -> Sandbox:  # noqa: PYI034 - typing.Self is newer than Python 3.9
         """Make the folders, the namespaces and the mounts. NotPossibleError says what this host does not give."""
         try:

@@ -1,10 +1,14 @@
-"""Trials: the checks in a view of this host with only some atoms of a recorded change in it. Nothing is left of one."""
+"""Views of this host with only some atoms of a recorded change in them: trials, of which nothing is left, and the rest.
+
+The rest of a change is measured as if a command had done no more than that: it can be refused, applied, let go.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,10 +19,12 @@ from backout.host import shims
 from backout.host.claim import claimed
 from backout.host.compose import TRIAL, Wanted, fill
 from backout.host.ledger import Ledger
+from backout.host.plan import Plan, Relink
 from backout.host.recorded import Recorded
-from backout.host.rehearse import checked
+from backout.host.rehearse import Done, Rehearsed, Request, checked, conclude, look
 from backout.host.sandbox import Sandbox
 from backout.model.check import Check
+from backout.model.step import Switch
 
 
 def trial(ledger: Ledger, recorded: Recorded, chosen: Collection[int], checks: Sequence[Check]) -> dict[str, Any]:
@@ -26,7 +32,7 @@ def trial(ledger: Ledger, recorded: Recorded, chosen: Collection[int], checks: S
     wanted = Wanted(recorded, chosen, TRIAL + os.urandom(8).hex())
     with claimed(ledger, wanted.name) as descriptor:
         try:
-            with composition(ledger.state, wanted) as (sandbox, _):
+            with composition(ledger.state, wanted) as sandbox:
                 results = checked(sandbox, checks, dict(os.environ))
                 sandbox.close(keep=False)
         finally:
@@ -34,9 +40,35 @@ def trial(ledger: Ledger, recorded: Recorded, chosen: Collection[int], checks: S
     return {"results": [result._asdict() for result in results], "limits": sandbox.limits}
 
 
+def compose(
+    state: bytes, recorded: Recorded, chosen: Collection[int], request: Request, say: Callable[[str], None]
+) -> Rehearsed:
+    """Measure a change of its own, of only some atoms; `request` has its id, and the command of the recorded one."""
+    begun, started = time.monotonic(), time.time()
+    with composition(state, Wanted(recorded, chosen, request.change)) as sandbox:
+        say("reading what is left of the change")
+        looked = look(sandbox, request, recorded.requests(chosen), say, recorded.in_place)
+    limits = tuple(recorded.document["limits"])
+    done = Done(recorded.document["exit_code"], recorded.output, limits, started, time.monotonic() - begun)
+    rehearsed = conclude(sandbox, request, done, looked)
+    return rehearsed._replace(plan=_relinked(rehearsed.plan, recorded))
+
+
+def _relinked(plan: Plan, recorded: Recorded) -> Plan:
+    """Make names of live files of those that the recorded change had as such, and that are copies here."""
+    known = {relink.staged for relink in plan.relinks}
+    steps = {step.path: step for step in plan.steps if isinstance(step, Switch) and step.want is not None}
+    found = [
+        Relink(steps[path].staged, source)
+        for path, source in recorded.tied
+        if not recorded.standing and path in steps and steps[path].staged not in known
+    ]
+    return plan._replace(relinks=(*plan.relinks, *found))
+
+
 @contextmanager
-def composition(state: bytes, wanted: Wanted) -> Iterator[tuple[Sandbox, shims.Shims]]:
-    """Give a sandbox whose layers are composed and frozen, as after a command, with its stand-ins."""
+def composition(state: bytes, wanted: Wanted) -> Iterator[Sandbox]:
+    """Give a sandbox whose layers are composed and frozen, as after a command."""
     require_atoms(wanted.recorded, wanted.chosen)
     document = wanted.recorded.document
     near = tuple(map(os.fsencode, (document["cwd"], os.environ.get("HOME", "/"))))
@@ -47,7 +79,7 @@ def composition(state: bytes, wanted: Wanted) -> Iterator[tuple[Sandbox, shims.S
             wanted.name, state, network=networks.NONE, shims=shim, near=near, fill=partial(fill, wanted)
         ) as sandbox:
             sandbox.freeze()
-            yield sandbox, shim
+            yield sandbox
     finally:
         shutil.rmtree(stand_ins, ignore_errors=True)
 

@@ -153,31 +153,42 @@ def _with_folders(paths: Iterable[bytes], raw: Mapping[bytes, RawEffect]) -> set
     return found
 
 
-def composed(atoms: Sequence[Atom], raw: Mapping[bytes, RawEffect], chosen: Collection[int]) -> dict[bytes, str]:
-    """Tell of every raw path what it is like with only the chosen atoms (by their places) there."""
-    holders: dict[bytes, list[int]] = {}
-    for number, atom in enumerate(atoms):
-        for path in atom.paths:
-            holders.setdefault(path, []).append(number)
-    noisy = len(atoms) - 1 if atoms and atoms[-1].kind == NOISE else -1
-    sides: dict[bytes, str] = {}
-    for path in sorted(raw):  # a folder before what lies in it
-        effect, held = raw[path], holders.get(path, ())
-        folder = path.rpartition(b"/")[0]
-        if folder in sides and not _is(_side(raw[folder], sides[folder])):
-            sides[path] = AFTER if effect.after is None else BEFORE
-            continue
-        telling = [number for number in held if number != noisy] or held
-        there = sum(number in chosen for number in telling)
-        if there in (0, len(telling)):
-            sides[path] = AFTER if there else BEFORE
-        elif _goes(effect):
-            sides[path] = BEFORE
-        else:
-            sides[path] = AFTER if is_folder(effect) or _comes_or_goes(effect) else PARTED
-    return sides
+class Composing:
+    """Tells what paths are like with some atoms there; made once for a change, and asked often."""
+
+    def __init__(self, atoms: Sequence[Atom], raw: Mapping[bytes, RawEffect]) -> None:
+        self._raw = raw
+        holders: dict[bytes, list[int]] = {}
+        for number, atom in enumerate(atoms):
+            for path in atom.paths:
+                holders.setdefault(path, []).append(number)
+        noisy = len(atoms) - 1 if atoms and atoms[-1].kind == NOISE else -1
+        rows = ((path, [number for number in held if number != noisy] or held) for path, held in holders.items())
+        self._holders = [(path, path.rpartition(b"/")[0], tuple(held)) for path, held in sorted(rows)]
+
+    def sides(self, chosen: Collection[int]) -> dict[bytes, str]:
+        """Tell of every raw path what it is like with only the chosen atoms (by their places) there."""
+        found: dict[bytes, str] = {}
+        closed: set[bytes] = set()
+        """What is no folder, so that nothing lies in it."""
+        for path, folder, held in self._holders:  # a folder before what lies in it
+            effect = self._raw[path]
+            if folder in closed:
+                side = AFTER if effect.after is None else BEFORE
+            elif len(held) == 1:
+                side = AFTER if held[0] in chosen else BEFORE
+            else:
+                side = _between(effect, sum(number in chosen for number in held), len(held))
+            found[path] = side
+            if not _is(effect.before if side == BEFORE else effect.after):
+                closed.add(path)
+        return found
 
 
-def _side(effect: RawEffect, side: str) -> State | None:
-    """Give the state of a path on a side; of a parted file, one that is a file."""
-    return effect.before if side == BEFORE else effect.after
+def _between(effect: RawEffect, there: int, of: int) -> str:
+    """Tell what a path of several atoms is like when so many of them are there."""
+    if there in (0, of):
+        return AFTER if there else BEFORE
+    if _goes(effect):
+        return BEFORE
+    return AFTER if is_folder(effect) or _comes_or_goes(effect) else PARTED
