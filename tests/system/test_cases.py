@@ -20,6 +20,7 @@ import pytest
 
 from kit.cli import Backout
 from kit.picture import difference, picture, walk
+from kit.trial import recorded, seen
 
 TESTS = Path(__file__).parents[1]
 CASES = TESTS / "cases"
@@ -74,6 +75,60 @@ def test_a_case_is_rehearsed_applied_and_taken_back_exactly(
         if (case.folder / "after.sh").exists():
             for folder in (backout.folder, bare):
                 script(case, "after.sh", folder, started)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_case_is_composed_with_all_its_atoms_and_with_none(
+    name: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """What is tried is the change, exactly, or the host without it, whatever became of it; and the host stays as it is.
+
+    Names of one file are left out: those that a change does not touch show what is live, which the limits say.
+    """
+    case = Case(CASES / name, json.loads((CASES / name / "expect.json").read_text()))
+    backout, bare = Backout(tmp_path), tmp_path / "bare"
+    bare.mkdir()
+    try:
+        for folder in (backout.folder, bare):
+            assert script(case, "before.sh", folder, started) == 0
+            age(folder)
+        before = picture(backout.folder)
+        script(case, "change.sh", bare, started)
+        backout("run", "--yes", "--network", "none", "--", *case.script("change.sh"))
+        composed(case, backout, before, picture(bare))
+        if (backout.state / "ledger").exists() and backout("back").returncode == 0:
+            composed(case, backout, before, picture(bare))
+    finally:
+        if (case.folder / "after.sh").exists():
+            for folder in (backout.folder, bare):
+                script(case, "after.sh", folder, started)
+
+
+def composed(case: Case, backout: Backout, before: dict[bytes, Any], bare: dict[bytes, Any]) -> None:
+    """Compare the views of the first change with all of its atoms and with none with both trees."""
+    if not (backout.state / "ledger").exists():
+        return  # nothing was different, so that there is no change
+    live = picture(backout.folder)
+    change = recorded(backout.state, newest=False)
+    kept = {os.fsencode(path) for path in case.expect.get("kept", ())}
+    whole = seen(backout.state, change, range(len(change.atoms)), backout.folder)
+    assert difference(alone(case, whole, before), alone(case, bare, before)) == {}
+    none = seen(backout.state, change, (), backout.folder)
+    shown = [
+        {path: row for path, row in alone(case, tree, before).items() if path not in kept} for tree in (none, before)
+    ]
+    assert difference(*shown) == {}
+    assert difference(picture(backout.folder), live) == {}
+
+
+def alone(case: Case, shown: dict[bytes, Any], before: dict[bytes, Any]) -> dict[bytes, Any]:
+    """Leave out what has several names, and attributes that are not for a command in a view to see (xattr(7))."""
+    several = {path for tree in (shown, before) for path, row in tree.items() if len(row.get("links", ())) > 1}
+    return {
+        path: {**row, "xattrs": {key: value for key, value in row["xattrs"].items() if not key.startswith("trusted.")}}
+        for path, row in told_apart(case, shown).items()
+        if path not in several
+    }
 
 
 def through_backout(case: Case, backout: Backout, bare: dict[bytes, Any], code: int) -> None:

@@ -26,7 +26,6 @@ from backout.model.atoms import PARTED
 from backout.model.state import State
 from backout.model.step import Switch
 
-_OPAQUE = "trusted.overlay.opaque" if os.geteuid() == 0 else "user.overlay.opaque"
 _KINDS = {"fifo": st.S_IFIFO, "socket": st.S_IFSOCK, "char": st.S_IFCHR, "block": st.S_IFBLK}
 _CLONE = 0x40049409
 """FICLONE (linux/fs.h): share a file's blocks until one of both is written to."""
@@ -136,16 +135,21 @@ class _Laying:
         return name
 
     def _lay_folder(self, path: bytes, state: State, *, hides: bool) -> None:
-        known = self._folders.get(path)  # where a layer begins, there is one already
-        name = self._make_folder(path) if known is None else self._targets.name(known)
-        self._here = None, -1
-        with held(name) as descriptor:
-            set_metadata(descriptor, state)
-            if hides:
-                os.setxattr(reached(descriptor), _OPAQUE, b"y")
+        live = self._recorded.state(path, self._recorded.live)
+        if live is None or live.timeless() != state.timeless() or hides:
+            is_new = path not in self._folders  # where a layer begins, there is one already
+            name = self._make_folder(path) if is_new else self._targets.name(self._folders[path])
+            self._here = None, -1
+            with held(name) as descriptor:
+                status = os.fstat(descriptor)
+                owned = is_new or not os.geteuid()  # without root it may stand for somebody else's
+                set_metadata(descriptor, state if owned else state._replace(uid=status.st_uid, gid=status.st_gid))
+                if hides:
+                    prefix = "user" if os.geteuid() else "trusted"
+                    os.setxattr(reached(descriptor), prefix + ".overlay.opaque", b"y")
         if hides:
             self._hiding.add(path)
-        self._times[self._folders[path]] = state.mtime_ns
+        self._times[self._folder(path)] = state.mtime_ns
 
     def _remove(self, path: bytes) -> None:
         """Hide what is there (overlayfs.rst, "whiteouts and opaque directories")."""

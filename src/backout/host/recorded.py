@@ -106,9 +106,20 @@ class Recorded:
         }
 
     def limits(self) -> list[str]:
-        """Say which effects are one atom because a file that they share cannot be parted."""
-        whole = [path for path in sorted(self._shared) if path not in self._parted]
-        return [f"{os.fsdecode(path)} cannot be parted: what changed it is one." for path in whole]
+        """Say what is not tried by itself, and what a view of some atoms does not show."""
+        sentences = [
+            f"{os.fsdecode(path)} cannot be parted: what changed it is tried together."
+            for path in sorted(self._shared)
+            if path not in self._parted
+        ]
+        several = sorted({*self.in_place, *(source for _, source in self.tied)})
+        if several:
+            more = f" (and {len(several) - 1} more)" if len(several) > 1 else ""
+            name = os.fsdecode(several[0])
+            sentences.append(f"{name}{more} has other names on this host: in a trial these show what is live.")
+        if any(isinstance(step, Service) for step in self.applied.steps):
+            sentences.append("Requests to the service manager are carried out in no trial.")
+        return sentences
 
     @cached_property
     def _shared(self) -> dict[bytes, list[int]]:

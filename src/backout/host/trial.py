@@ -37,7 +37,7 @@ def trial(ledger: Ledger, recorded: Recorded, chosen: Collection[int], checks: S
                 sandbox.close(keep=False)
         finally:
             os.close(descriptor)
-    return {"results": [result._asdict() for result in results], "limits": sandbox.limits}
+    return {"results": [result._asdict() for result in results], "limits": [*sandbox.limits, *recorded.limits()]}
 
 
 def compose(
