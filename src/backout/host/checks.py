@@ -24,11 +24,15 @@ _NO_REHEARSAL = "Its URL is for the live application; it names no rehearsal (sta
 
 
 class _Tried(NamedTuple):
-    """`said` is kept from its end, `headline` (a status line, an exit code) whatever is said below it."""
+    """`said` is kept from its end, `headline` (a status line, an exit code) whatever is said below it.
+
+    `ended` tells that it had the time to answer.
+    """
 
     healthy: bool
     headline: str
     said: str = ""
+    ended: bool = True
 
 
 def run_checks(checks: Sequence[Check], where: str, env: Mapping[str, str]) -> list[CheckResult]:
@@ -69,11 +73,15 @@ def _run_check(check: Check, where: str, env: Mapping[str, str]) -> CheckResult:
 def _until_healthy(
     check: Check, url: str | None, deadline: float, start: _Start, application: _Process | None
 ) -> _Tried:
-    """Try at least once, then again until the time is over or the application has failed."""
-    pause_s = _PAUSE_S
+    """Try at least once, then again until the time is over or the application has failed.
+
+    Gives what was said last; of a try that the end of the time cut short only when there was no other.
+    """
+    pause_s, before = _PAUSE_S, None
     while True:
         left_s = max(deadline - time.monotonic(), _PAUSE_S)
         tried = _get(url, left_s) if url is not None else _shell(start(check.run or ""), left_s)
+        tried = before = tried if tried.ended or before is None else before
         gave_up = application is not None and application.failed()
         if tried.healthy or gave_up or time.monotonic() + pause_s >= deadline:
             return tried
@@ -168,7 +176,7 @@ def _shell(process: _Process, within_s: float) -> _Tried:
     said = process.said()
     process.end()
     if code is None:
-        return _Tried(healthy=False, headline=f"No end within {within_s:.1f} s.", said=said)
+        return _Tried(healthy=False, headline=f"No end within {within_s:.1f} s.", said=said, ended=False)
     return _Tried(code == 0, f"Exit code {code}." if code else "", said)
 
 
@@ -187,5 +195,6 @@ def _get(url: str, within_s: float) -> _Tried:
             answer = connection.getresponse()
             body = answer.read(KEPT_BYTES).decode("utf-8", "replace")
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return _Tried(healthy=False, headline=f"{url}: {type(error).__name__}: {error}")
+        late = isinstance(error, TimeoutError)
+        return _Tried(healthy=False, headline=f"{url}: {type(error).__name__}: {error}", ended=not late)
     return _Tried(answer.status in _HEALTHY_STATUS, f"{answer.status} {answer.reason}", body)

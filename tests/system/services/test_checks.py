@@ -97,6 +97,12 @@ def test_a_command_that_hangs_is_unhealthy_when_its_time_is_over() -> None:
     assert result.output == "No end within 0.3 s.\nbegun\n"
 
 
+def test_a_last_try_that_is_cut_short_does_not_hide_what_was_said_before(tmp_path: Path) -> None:
+    """It is what is told, and what `split` knows a failure by: it must not depend on when the time is over."""
+    second = f"test -e {tmp_path}/tried && exec sleep 1000; touch {tmp_path}/tried"
+    assert check(run=f"{second}; echo broken; exit 7", within_s=2.0).output == "Exit code 7.\nbroken\n"
+
+
 def test_output_is_bounded_and_secrets_are_masked(site: str) -> None:
     """Output goes into reports and the journal."""
     long = check(run="yes | head -c 100000; echo the end")
