@@ -28,7 +28,7 @@ from backout.config.parse import (
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model.effect import KINDS
-from backout.render import change, look, parity, rollout
+from backout.render import change, look, parity, rollout, split
 from backout.render.error import render_error
 from backout.render.report import Wish, report
 from backout.render.schemas import names
@@ -72,6 +72,9 @@ def captures() -> dict[str, str]:
         "look.txt": look.block(sample("facts-1.json"), NEWS, SCREEN, UTC),
         "compare.txt": parity.parity(sample("parity-1.json"), SCREEN, zone=UTC),
         "drift.txt": parity.drift(sample("drift-1.json"), SCREEN, zone=UTC),
+        "split.txt": split.split(
+            sample("split-1.json"), SCREEN, f"backout run --change {sample('split-1.json')['rest']['change']}"
+        ),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),
     }
 

@@ -13,7 +13,7 @@ from backout.errors import UsageError
 from backout.model.fact import KINDS
 from backout.render.screen import Screen
 
-_WITH_CHECKS = ("rehearse", "run", "edit", "back")
+_WITH_CHECKS = ("rehearse", "run", "edit", "back", "split")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,7 +68,7 @@ def build() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
-    changing = (_rehearse, _run, _edit, _back, _recover, _log, _show)
+    changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
     for add in (*changing, _look, _compare, _drift, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
@@ -171,15 +171,12 @@ def _measuring(verb: _Parser) -> None:
         default=[],
         help="an effect that is asked for; anything else refuses",
     )
-    verb.add_argument(
-        "--network", choices=("none", "packages", "host"), help="what the rehearsal may reach (default: packages)"
-    )
+    _running(verb)
     verb.add_argument("--timeout", type=timeout, metavar="TIME", help="end the command after this time: 90s, 5m")
     verb.add_argument(
         "--ok-exit", type=exit_codes, metavar="CODES", help="exit codes that mean success (default: 0; puppet: 0,2)"
     )
     verb.add_argument("--allow-failure", action="store_true", help="go on whatever the command's exit code")
-    verb.add_argument("--interactive", action="store_true", help="give the command this terminal's input")
     verb.add_argument("--full", action="store_true", help="show everything, with diffs")
     verb.add_argument("--noise", action="store_true", help="list what noise rules fold away")
     verb.add_argument(
@@ -189,6 +186,13 @@ def _measuring(verb: _Parser) -> None:
         default=[],
         help="a host that may differ from the others",
     )
+
+
+def _running(verb: _Parser) -> None:
+    verb.add_argument(
+        "--network", choices=("none", "packages", "host"), help="what the rehearsal may reach (default: packages)"
+    )
+    verb.add_argument("--interactive", action="store_true", help="give the command this terminal's input")
 
 
 def _rehearse(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
@@ -249,6 +253,24 @@ def _back(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb.add_argument("--why", metavar="TEXT", default="", help="why, for the record")
     verb.add_argument("--pause", action="store_true", help="pause what would apply the change again (a Puppet agent …)")
     verb.set_defaults(edits="stop")
+
+
+def _split(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    text = "find the smallest part of a change that breaks the checks, by rehearsing alone; offer the rest"
+    verb = _verb(verbs, shared, "split", text, "split")
+    verb.usage = f"{verb.prog} [options] (CHANGE | -- CMD…)"
+    verb.add_argument("change", nargs="?", metavar="CHANGE", help="the recorded change")
+    verb.add_argument(
+        "--check",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="ask this check (default: those that turned red)",
+    )
+    verb.add_argument("--jobs", type=count, metavar="N", help="trials at the same time (default: one a CPU, at most 4)")
+    verb.add_argument("--timeout", type=timeout, metavar="TIME", help="tell what is known by then: 90s, 5m")
+    _running(verb)
+    verb.set_defaults(takes_command=True, expect=[], ok_exit=None, allow_failure=True, accept=None)
 
 
 def _recover(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -83,7 +83,7 @@ def applying(words: Sequence[str], screen: Screen) -> str:
     return " ".join(map(screen.word, ("backout", *own, *words[end:])))
 
 
-_OURS = re.compile(r"\bbackout (rehearse|run|edit|back|recover|log|show|gc|doctor)\b(?! -e)")
+_OURS = re.compile(r"\bbackout (rehearse|run|edit|back|split|recover|log|show|gc|doctor)\b(?! -e)")
 
 
 def there(text: str, options: Namespace) -> str:

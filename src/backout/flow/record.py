@@ -30,6 +30,7 @@ def told(change: dict[str, Any]) -> dict[str, Any]:
         "state": change["state"],
         "undoes": body.get("undoes"),
         "redoes": body.get("redoes"),
+        "split_from": body.get("split_from"),
         "undone_by": change["undone_by"],
         "expired": change["expired"],
     }

@@ -104,17 +104,22 @@ def _decide(session: Session, measured: Measured) -> Measured:
 
 
 def record_refusal(session: Session, measured: Measured, body: dict[str, Any]) -> None:
-    """Record the refusal; the document goes along, so that `show` can tell."""
-    session.link.ask("refuse", change=measured.change, body=body, document=as_judged(measured.document))
-    _record(session, measured)
+    """Record the refusal, and show it."""
+    refuse(session, measured.document, body)
     session.tell.show(measured.document)
 
 
-def _record(session: Session, measured: Measured) -> None:
+def refuse(session: Session, document: dict[str, Any], body: dict[str, Any]) -> None:
+    """Record what is kept as one that was not applied; the document goes along, so that `show` can tell."""
+    session.link.ask("refuse", change=document["change"], body=body, document=as_judged(document))
+    _record(session, document)
+
+
+def _record(session: Session, document: dict[str, Any]) -> None:
     """Let the journal learn of a change, and of what it did."""
     session.learn()
     if session.journal is not None:
-        documents.keep(session.journal, measured.document)
+        documents.keep(session.journal, document)
 
 
 def after_failed_apply(session: Session, measured: Measured, error: BackoutError) -> None:
@@ -181,7 +186,7 @@ def look_after(session: Session, wanted: Wanted, measured: Measured) -> After:
 def keep(session: Session, measured: Measured, after: After) -> None:
     """Say on the host that an applied change stays, and learn that."""
     session.link.ask("keep", change=measured.change, body={"results": [result._asdict() for result in after.results]})
-    _record(session, measured)
+    _record(session, measured.document)
 
 
 def _run_after(session: Session, change: str, command: str | None) -> str | None:
@@ -206,7 +211,7 @@ def take_it_back(session: Session, wanted: Wanted, measured: Measured, what: str
     """Back out an applied change, because of `what`; a NeedsPersonError when a check is still unhealthy after that."""
     back_out(session, measured.change, wanted.after)
     healed = session.live_checks(AFTER)
-    _record(session, measured)
+    _record(session, measured.document)
     unwell = turned_red([*measured.before, *healed])
     if unwell:
         raise NeedsPersonError(

@@ -31,7 +31,8 @@ A refused change is recorded, too; `expired` says that gc let its bits go.
 _TEXTS = ("release", "who", "why", "cwd", "digest", "plan", "edits", "stuck", "failed")
 _OF_BODY = {
     **dict.fromkeys(_TEXTS, shape.text),
-    **dict.fromkeys(("undoes", "redoes"), shape.name),
+    **dict.fromkeys(("undoes", "redoes", "split_from"), shape.name),
+    "parts": shape.many(shape.many(shape.text)),
     **dict.fromkeys(("environment", "after"), shape.maybe(shape.text)),
     **dict.fromkeys(("command", "edited", "found"), shape.many(shape.text)),
     **dict.fromkeys(("barrier_ns", "size_bytes"), shape.whole),

@@ -25,6 +25,7 @@ _STATES = {
     "undone": ("undone", ""),
     "backed out": ("backed out", "yellow"),
     "refused": ("refused", "red"),
+    "ready": ("ready", "green"),
     "unfinished": ("unfinished", "bold red"),
 }
 _RESULTS = {"healthy": "green", "unhealthy": "bold red", "not_run": "dim"}
@@ -34,14 +35,17 @@ _RECOVERED = {"kept": "all new, its effects stand", "undone": "all old, the host
 
 
 def state_word(change: dict[str, Any]) -> str:
-    """Say where a change stands, in one of the words that people use: kept, undone, refused, backed out, unfinished.
+    """Say where a change stands, as people do: kept, undone, refused, ready, backed out, unfinished.
 
-    Backed out is what took itself back because a check turned red; undone is what a person took back later.
+    Backed out is what took itself back because a check turned red; undone is what a person took back later. Ready is
+    what `split` put together of another change.
     """
     if change["state"] in ("prepared", "applied", "undoing"):
         return "unfinished"
     if change["state"] == "undone":
         return "backed out"
+    if change["state"] == "refused" and change["split_from"]:
+        return "ready"
     return "undone" if change["state"] == "kept" and change["undone_by"] else str(change["state"])
 
 
@@ -72,7 +76,11 @@ def log_row(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> list
 
 def about(change: dict[str, Any], screen: Screen) -> str:
     """Say in one line what a change is: its reason, and its command."""
-    command = f"takes back {change['undoes']}" if change["undoes"] else command_text(change["command"])
+    command = command_text(change["command"])
+    if change["undoes"]:
+        command = f"takes back {change['undoes']}"
+    elif change["split_from"]:
+        command = f"split from {change['split_from']}"
     return screen.visible(f"{change['why']} · {command}" if change["why"] else command)
 
 
@@ -91,6 +99,7 @@ def show(
     """Draw one change of the record, and the report of its effects where these are still known."""
     word, style = _STATES[state_word(change)]
     since = f" by {change['undone_by']}" if change["undone_by"] else ""
+    since = f", split from {change['split_from']}" if change["split_from"] else since
     facts = [
         ("Change", Text.assemble((change["id"], "bold"), "  ", (word, style), since)),
         ("When", Text(when_text(change["at"], zone))),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, look, parity, run
+from backout.cli import commands, look, parity, run, split
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 
@@ -19,6 +19,7 @@ VERBS = {
     "run": "run -- true",
     "edit": "edit /etc/motd",
     "back": "back",
+    "split": "split 20261123-170412-kfd",
     "recover": "recover",
     "log": "log",
     "show": "show 20261123-170412-kfd",
@@ -31,7 +32,7 @@ VERBS = {
     "drill": "drill",
 }
 """Each command, used rightly."""
-ELSEWHERE = {"look": look, "compare": parity, "drift": parity}
+ELSEWHERE = {"look": look, "compare": parity, "drift": parity, "split": split}
 """Where the functions of commands are that have a module of their own."""
 USED = sorted(VERBS.items())
 GLOBAL = [
@@ -88,15 +89,15 @@ def test_every_command_is_carried_out_by_the_function_of_its_name(
     assert asked == [verb]
 
 
-@pytest.mark.parametrize("verb", ["rehearse", "run"])
+@pytest.mark.parametrize("verb", ["rehearse", "run", "split"])
 def test_what_follows_two_dashes_is_the_command_word_by_word(verb: str) -> None:
     """The command's own --json, its quotes and its own two dashes are its business."""
-    options = read(f"{verb} --expect 'file:*' -- git log --json -- 'a file' --expect x")
-    assert options.command == ["git", "log", "--json", "--", "a file", "--expect", "x"]
-    assert (options.json, options.expect) == (False, ["file:*"])
+    options = read(f"{verb} --network none -- git log --json -- 'a file' --network x")
+    assert options.command == ["git", "log", "--json", "--", "a file", "--network", "x"]
+    assert (options.json, options.network) == (False, "none")
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"rehearse", "run"}))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"rehearse", "run", "split"}))
 def test_a_command_after_two_dashes_is_refused_by_all_others(verb: str) -> None:
     """`backout back -- CMD` asks for something that back does not do; half of it done would surprise."""
     with pytest.raises(UsageError, match=f"backout {verb} takes no command after --") as caught:

@@ -37,6 +37,7 @@ def row(**fields: Any) -> dict[str, Any]:
         "state": "kept",
         "undoes": None,
         "redoes": None,
+        "split_from": None,
         "undone_by": None,
         "expired": False,
     }

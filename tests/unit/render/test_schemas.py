@@ -55,6 +55,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "parity",
             "recovered",
             "rehearsals",
+            "split",
         )
     ]
 
