@@ -21,6 +21,7 @@ import pytest
 
 from kit.cli import CHECKED, Backout
 from kit.picture import difference, picture
+from kit.sshd import Host, World, world
 from kit.user import user_backout
 
 SILENT = ("--network", "none")
@@ -331,3 +332,28 @@ def test_an_ordinary_user_splits_their_own_change() -> None:
         assert backout("run", "--yes", "--change", document["rest"]["change"]).returncode == 0
         assert sorted(path.name for path in backout.folder.iterdir()) == ["a", "backout.toml", "c", "d", "e"]
         assert left_behind(backout) == []
+
+
+@pytest.fixture
+def reach() -> Iterator[World]:
+    """A host that is reached over ssh, with a check."""
+    with world() as made:
+        made.add("web1")
+        checks = CHECKED.replace('"local"', '"web1"').format(run=f"! test -e {made.folder}/tree/b")
+        made.environments(checks)
+        (made.folder / "tree").mkdir()
+        yield made
+
+
+def test_a_change_on_another_host_is_split_there(reach: World, web1: Host) -> None:
+    """The trials are that host's, over links of their own; the next command leads there."""
+    there = ("-e", "production")
+    script = f"cd {reach.folder}/tree && for n in a b c d; do echo $n > $n; done"
+    document, code = reach.backout.json("run", *there, *SILENT, "--yes", "--", script)
+    assert code == 3, document
+    done = reach.backout("split", *there, "--jobs", "2", document["change"])
+    assert done.returncode == 0, done.stderr
+    ready = re.search(r"backout run -e production --change (\S+)\n", done.stdout)
+    assert ready is not None, done.stdout
+    assert (reach.backout("run", *there, "--yes", "--change", ready[1]).returncode, web1.halves()) == (0, [])
+    assert sorted(path.name for path in (reach.folder / "tree").iterdir()) == ["a", "c", "d"]

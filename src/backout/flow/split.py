@@ -20,6 +20,7 @@ from backout.flow.trials import Open, Trials
 from backout.model.atoms import NOISE
 from backout.model.check import Check, CheckResult, turned_red
 from backout.model.oracle import Flaky, Oracle
+from backout.model.redact import redact
 from backout.model.verdict import ASK, Reason, Verdict
 
 FOUND, NOT_FOUND, FLAKY = 0, 1, 5
@@ -75,7 +76,7 @@ def split(session: Session, change: str, asked: Asked, halves: Sequence[Open]) -
         "unresolved": found.unresolved,
         "flaky": [_flaky(row) for row in found.flaky],
         "duration_s": round(time.monotonic() - begun, 3),
-        "limits": list(dict.fromkeys([*told["limits"], *search.limits, *_left_out(found), *limits])),
+        "limits": list(dict.fromkeys([*told["limits"], *search.limits, *_left_out(recorded, found), *limits])),
     }
     return document, FLAKY if found.flaky else NOT_FOUND if found.over else FOUND
 
@@ -145,10 +146,13 @@ def _named(results: Sequence[CheckResult], one: str = "fails", many: str = "fail
     return f"Check {names} {one}" if len(results) == 1 else f"Checks {names} {many}"
 
 
-def _left_out(found: Found) -> list[str]:
-    """Say which checks were not asked, and why, and what there was no time for."""
+def _left_out(recorded: Mapping[str, Any], found: Found) -> list[str]:
+    """Say what was not tried: a live command, checks that tell nothing, and what there was no time for."""
     known = found.oracle
-    limits = [f"{_named(known.unwell)} without the change, too, and tells nothing about it."] if known.unwell else []
+    after = recorded["body"].get("after")
+    limits = [f"Not run in a trial: the command after the apply, {redact(after)}"] if after else []
+    if known.unwell:
+        limits.append(f"{_named(known.unwell)} without the change, too, and tells nothing about it.")
     if known.not_run:
         limits.append(f"{_named(known.not_run, 'is', 'are')} not run in a trial: it names no rehearsal.")
     if found.over:

@@ -160,6 +160,15 @@ def test_the_guilty_part_is_named_and_the_rest_is_ready(at_once: int) -> None:
     assert document["trials"] == len(host.asked)
 
 
+def test_a_live_command_is_told_as_not_tried_and_stays_with_the_rest() -> None:
+    """What --after does may be what makes the change whole; whoever runs the rest runs it, too."""
+    host = Host(4, breaks({3}))
+    host.row["body"]["after"] = "systemctl kill -s HUP shop"
+    document, _ = host.split()
+    assert "Not run in a trial: the command after the apply, systemctl kill -s HUP shop" in document["limits"]
+    assert host.refused[0][0]["after"] == "systemctl kill -s HUP shop"
+
+
 def test_a_second_part_is_found_in_what_remains() -> None:
     """Whoever takes out the first culprit alone stands before the next one."""
     document, code = Host(9, breaks({1}, {4, 6})).split()
