@@ -52,17 +52,20 @@ def left_behind(tmp_path: Path) -> list[str]:
 
 
 def test_the_story_comes_true_and_ends_well(environ: dict[str, str], tmp_path: Path) -> None:
-    """The site goes down the bare way, is not touched through backout, and comes back by itself when forced."""
+    """The site goes down the bare way, is not touched through backout, comes back by itself, and split finds why."""
     done = run(DRILL, environ)
     assert done.exit_code == 0, done.output + done.errors
     document = json.loads(done.output)
     jsonschema.validate(document, schema("backout.drill/1"))
-    bare, refused, forced = document["acts"]
-    assert [refused["exit_code"], forced["exit_code"]] == [3, 4]
-    assert [refused["failed"], refused["downtime_s"]] == [0, 0]
+    bare, refused, forced, split = document["acts"]
+    assert [refused["exit_code"], forced["exit_code"], split["exit_code"]] == [3, 4, 0]
+    assert [refused["failed"], refused["downtime_s"], split["failed"], split["downtime_s"]] == [0, 0, 0, 0]
     assert bare["failed"] > 0
     assert forced["failed"] > 0
     assert any(":setuptools 65.5.0 -> 84." in surprise for surprise in refused["surprises"])
+    (part,) = split["parts"]
+    assert part.startswith("python-package:")
+    assert ":setuptools 65.5.0 -> 84." in part
     assert all(claim["holds"] for act in document["acts"] for claim in act["claims"])
     assert Path(document["page"]).read_text().lower().startswith("<!doctype html>")
     assert left_behind(tmp_path) == []

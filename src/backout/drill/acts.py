@@ -1,4 +1,4 @@
-"""The three acts, each played for real, each ending in claims."""
+"""The four acts, each played for real, each ending in claims."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def bare_way(stage: Stage) -> Act:
         done = run(change.command, world.environ())
         teller.saw(f"{change.tool} ended with exit code {done.exit_code}: it takes that for success")
         if load.until_fails(DOWN_REQUESTS, GOES_DOWN_WITHIN_S):
-            teller.saw("the site is down: workers boot with the new packages, and pkg_resources is gone")
+            teller.saw("the site is down: gunicorn starts with the new packages, and pkg_resources is gone")
             load.note("known fix begun")
             _known_fix(stage, shop)
             load.until_answers(UP_REQUESTS, COMES_BACK_WITHIN_S)
@@ -108,13 +108,44 @@ def forced(stage: Stage, shop: Shop) -> Act:
     done, load = _through_backout(stage, shop, options, change, "it has to be today", back_up=True)
     stage.teller.saw("the live check turned red, and backout took the change back")
     untouched = fingerprint(shop.folder) == before
-    found = claims.of_the_rescue(done.exit_code, _document(done)["checks"], load.seen(), untouched=untouched)
-    return Act("forced", done.command, done.exit_code, load.seen(), found)
+    document = _document(done)
+    found = claims.of_the_rescue(done.exit_code, document["checks"], load.seen(), untouched=untouched)
+    return Act("forced", done.command, done.exit_code, load.seen(), found, change=document["change"])
 
 
-def write_config(stage: Stage, shop: Shop) -> str:
-    """Write the backout.toml of the drill, and give its path."""
-    return write(stage.world.folder, "backout.toml", shop.folder, port=str(shop.port))
+def split(stage: Stage, shop: Shop, change: str) -> Act:
+    """Act 4: the check can look beforehand now; what of the forced change broke it is found, and the rest goes in."""
+    stage.teller.act("Act 4: split, and the rest goes in")
+    stage.teller.doing("the check learns to start the application in a rehearsal")
+    write_config(stage, shop, looks_beforehand=True)
+    with Load(shop.port) as load:
+        load.until_answers(SETTLE_REQUESTS, COMES_BACK_WITHIN_S)
+        stage.teller.doing(f"backout split -e {PRODUCTION} {change}")
+        apart = _backout(stage, load, ["split", "-e", PRODUCTION, change])
+        found = _document(apart, "backout.split/1")
+        parts = claims.parts(found["parts"])
+        stage.teller.saw(f"after {found['trials']} trials: {'; '.join(parts)}")
+        if found["rest"] is None:
+            raise FailedError(f"backout split left no rest to apply: {'; '.join(found['limits'])}")
+        rest = found["rest"]["change"]
+        stage.teller.doing(f"backout run -e {PRODUCTION} --change {rest}")
+        words = ["run", "-e", PRODUCTION, "--change", rest, "--yes", "--after", f"{shop.folder}/shopctl reload"]
+        done = _backout(stage, load, [*words, "--why", "all but what breaks it"])
+        load.until_answers(UP_REQUESTS, COMES_BACK_WITHIN_S)
+        served = shop.served_flask()
+    stage.teller.saw(f"the shop answers on flask {served}")
+    document = _document(done)
+    held = claims.of_the_split(
+        parts, done.exit_code, document["effects"], load.seen(), at_last=(version_of(shop.folder, "flask"), served)
+    )
+    command = f"{apart.command} && {done.command}"
+    return Act("split", command, done.exit_code, load.seen(), held, change=document["change"], parts=parts)
+
+
+def write_config(stage: Stage, shop: Shop, *, looks_beforehand: bool = False) -> None:
+    """Write the backout.toml of the drill; with `looks_beforehand`, its check starts the shop in a rehearsal, too."""
+    choice = {"not_yet": "", "within": "30s"} if looks_beforehand else {"not_yet": "# ", "within": "5s"}
+    write(stage.world.folder, "backout.toml", shop.folder, port=str(shop.port), **choice)
 
 
 def _on_staging(stage: Stage) -> tuple[Claim, ...]:
@@ -156,28 +187,33 @@ def _through_backout(
     stage: Stage, shop: Shop, options: Sequence[str], change: Change, why: str, *, back_up: bool = False
 ) -> tuple[Done, Load]:
     """Run the change through the command line under requests; with `back_up`, wait until the shop answers again."""
-    config = os.path.join(stage.world.folder, "backout.toml")
     accepted = ",".join(str(code) for code in change.ok)
-    command = [*stage.cli, "--json", "--config", config, "run", "-e", PRODUCTION, *options]
-    command += ["--yes", "--ok-exit", accepted, "--why", why, "--", *change.command]
+    words = ["run", "-e", PRODUCTION, *options, "--yes", "--ok-exit", accepted, "--why", why, "--", *change.command]
     with Load(shop.port) as load:
         load.until_answers(SETTLE_REQUESTS, COMES_BACK_WITHIN_S)
         stage.teller.doing(f"backout run -e {PRODUCTION} {' '.join(options[:2])} … -- {change.tool}")
-        load.note("backout run")
-        done = run(command, stage.world.environ())
-        load.note(claims.ENDED)
+        done = _backout(stage, load, words)
         if back_up:
             load.until_answers(UP_REQUESTS, COMES_BACK_WITHIN_S)
     return done, load
 
 
-def _document(done: Done) -> dict[str, Any]:
-    """Read what backout printed; a FailedError shows it when it is not the document that `run --json` promises."""
+def _backout(stage: Stage, load: Load, words: Sequence[str]) -> Done:
+    """Call the command line while requests are sent, and note when it began and ended."""
+    config = os.path.join(stage.world.folder, "backout.toml")
+    load.note(f"backout {words[0]}")
+    done = run([*stage.cli, "--json", "--config", config, *words], stage.world.environ())
+    load.note(claims.ENDED)
+    return done
+
+
+def _document(done: Done, schema: str = "backout.effects/1") -> dict[str, Any]:
+    """Read what backout printed; a FailedError shows it when it is not the document that its `--json` promises."""
     try:
         document = json.loads(done.output)
     except ValueError:
         document = None
-    if not isinstance(document, dict) or document.get("schema") != "backout.effects/1":
+    if not isinstance(document, dict) or document.get("schema") != schema:
         said = (done.output + done.errors).strip()[-2000:]
         raise FailedError(f"backout exited {done.exit_code} without its document: {done.command}\n{said}")
     return document

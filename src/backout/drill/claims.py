@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backout.drill.samples import Seen
 
-REFUSED, BACKED_OUT = 3, 4
+APPLIED, REFUSED, BACKED_OUT = 0, 3, 4
 """Exit codes of the command line (design, section 3)."""
 
 SETTING = "gunicorn.conf.py"
@@ -26,7 +26,8 @@ class Claim(NamedTuple):
 class Act(NamedTuple):
     """One act that was played: what was typed, how it ended, what the requests saw, what it claims.
 
-    `surprises` are the effects that nobody had expected, for people to read.
+    `surprises` are the effects that nobody had expected, `parts` what was found to break the shop, for people to read;
+    `change` is what the act is recorded as.
     """
 
     title: str
@@ -35,6 +36,8 @@ class Act(NamedTuple):
     seen: Seen
     claims: tuple[Claim, ...]
     surprises: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    change: str | None = None
 
     @property
     def untrue(self) -> tuple[str, ...]:
@@ -100,6 +103,32 @@ def of_the_rescue(
     )
 
 
+def of_the_split(
+    found: Sequence[str], exit_code: int, effects: Sequence[dict[str, Any]], seen: Seen, at_last: tuple[str, str]
+) -> tuple[Claim, ...]:
+    """Judge the change without its guilty part; `at_last` are the flask that is there, and the one that answers."""
+    packages = {e["subject"].rpartition(":")[2]: e["after"] for e in effects if e["kind"] == "python-package"}
+    there, answers = at_last
+    return (
+        Claim("the part that breaks the shop is setuptools alone", len(found) == 1 and _is_setuptools(found[0])),
+        Claim("the rest has flask, and not setuptools", "flask" in packages and "setuptools" not in packages),
+        Claim("the setting is in it, too", any(e["subject"].partition("#")[0].endswith(SETTING) for e in effects)),
+        Claim(f"the rest was applied (exit {APPLIED})", exit_code == APPLIED),
+        Claim("not one request failed", seen.total > 0 and seen.failed == 0),
+        Claim("the shop answers on the new flask", there == answers == packages.get("flask")),
+    )
+
+
+def _is_setuptools(part: str) -> bool:
+    """Tell whether a part is that package and nothing else."""
+    return " and " not in part and part.startswith("python-package:") and part.partition(" ")[0].endswith(":setuptools")
+
+
+def parts(found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Name the parts that break a change, each as its atoms."""
+    return tuple(" and ".join(_named(atom) for atom in part["atoms"]) for part in found)
+
+
 def surprises(effects: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """Name the effects that nobody expected, with the versions of packages."""
     return tuple(_named(effect) for effect in effects if effect["expected"] is False)
@@ -108,5 +137,5 @@ def surprises(effects: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 def _named(effect: dict[str, Any]) -> str:
     name = f"{effect['kind']}:{effect['subject']}"
     if effect["kind"] != "python-package":
-        return f"{name} ({effect['op']})"
+        return f"{name} ({effect['op']})" if "op" in effect else name
     return f"{name} {effect['before'] or 'none'} -> {effect['after'] or 'none'}"

@@ -90,15 +90,20 @@ class Load:
 
 
 def answers(port: int) -> bool:
-    """Ask once, on a new connection; anything but a 2xx or 3xx answer within two seconds is False."""
+    """Ask once, and tell whether there was an answer."""
+    return ask(port) is not None
+
+
+def ask(port: int) -> bytes | None:
+    """Ask once, on a new connection; None for anything but a 2xx or 3xx answer within two seconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GIVE_UP_S)
     try:
         connection.request("GET", PATH)
         response = connection.getresponse()
-        response.read()
+        body = response.read()
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     else:
-        return 200 <= response.status < 400  # noqa: PLR2004 - RFC 9110, section 15
+        return body if 200 <= response.status < 400 else None  # noqa: PLR2004 - RFC 9110, section 15
     finally:
         connection.close()

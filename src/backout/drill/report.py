@@ -1,4 +1,4 @@
-"""What the drill ends with: a table, a document, and a page that draws the availability of the three runs."""
+"""What the drill ends with: a table, a document, and a page that draws the availability of the four runs."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def _act_document(act: Act) -> dict[str, Any]:
         "failed": act.seen.failed,
         "total": act.seen.total,
         "surprises": list(act.surprises),
+        "parts": list(act.parts),
         "claims": [claim._asdict() for claim in act.claims],
     }
 
@@ -72,6 +73,7 @@ def table(outcome: Outcome) -> str:
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
         for row in rows
     ]
+    lines += [f"\nWhat broke it: {part}" for act in outcome.acts for part in act.parts]
     lines += ["", outcome.sentence, f"Played with {outcome.tool} on {outcome.python} in {outcome.seconds:.0f} s."]
     lines += [f"{name}: {where}" for name, where in (("Page", outcome.page), ("Folder", outcome.folder)) if where]
     return "\n".join(lines)

@@ -1,9 +1,11 @@
-"""The running shop: gunicorn under a supervisor, as systemd would run it with Restart=always."""
+"""The running shop: gunicorn under a supervisor, as systemd would run it with Restart=always and PIDFile=."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -12,12 +14,13 @@ import time
 from types import TracebackType
 from typing import Self
 
-from backout.drill.load import answers
+from backout.drill.load import answers, ask
 from backout.errors import FailedError
 
 RESTART_AFTER_S = 0.5
 BOOT_S = 30.0
 STOP_S = 10.0
+LOOK_EVERY_S = 0.1
 
 
 class Shop:
@@ -56,34 +59,76 @@ class Shop:
             time.sleep(0.1)
         return False
 
-    @property
-    def python(self) -> str:
-        """The interpreter of its virtualenv."""
-        return os.path.join(self.folder, "venv/bin/python")
+    def served_flask(self) -> str:
+        """Ask the shop which flask it runs on; `none` when it does not answer."""
+        answer = ask(self.port)
+        return "none" if answer is None else str(json.loads(answer)["flask"])
 
     def log(self) -> str:
         """What gunicorn wrote up to now."""
-        with open(os.path.join(self.folder, "run/gunicorn.log"), encoding="utf-8", errors="replace") as file:
+        with open(self._run("gunicorn.log"), encoding="utf-8", errors="replace") as file:
             return file.read()
 
+    def _run(self, name: str) -> str:
+        return os.path.join(self.folder, "run", name)
+
     def _supervise(self) -> None:
-        pidfile = os.path.join(self.folder, "run/gunicorn.pid")
-        with open(os.path.join(self.folder, "run/gunicorn.log"), "ab") as log:
+        with open(self._run("gunicorn.log"), "ab") as log:
             while not self._over.is_set():
                 with self._starting:
                     if self._over.is_set():
                         return
-                    self._process = self._gunicorn(log.fileno())
-                # Written here and not by gunicorn, which does it late: one that is still starting must be found, too.
-                with open(pidfile, "w", encoding="ascii") as file:
-                    file.write(f"{self._process.pid}\n")
-                self._process.wait()
-                os.unlink(pidfile)
+                    self._process = None
+                    # While the virtualenv is built anew, there is none to start.
+                    with contextlib.suppress(FileNotFoundError):
+                        self._process = self._gunicorn(log.fileno())
+                if self._process is not None:
+                    self._follow(self._process)
                 self._over.wait(RESTART_AFTER_S)
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the end of a process, and of each that `shopctl reload` wrote down in place of one that ended."""
+        pidfile, ended = self._run("gunicorn.pid"), process.pid
+        # Written here and not by gunicorn, which does it late: one that is still starting must be found, too.
+        with open(pidfile, "w", encoding="ascii") as file:
+            file.write(f"{ended}\n")
+        process.wait()
+        while True:
+            with open(pidfile, encoding="ascii") as file:
+                successor = int(file.read())
+            if successor == ended:
+                os.unlink(pidfile)
+                return
+            self._until_end(successor)
+            ended = successor
+
+    def _until_end(self, successor: int) -> None:
+        """Wait for a process that is no child of ours, and end it when the shop is to stop."""
+        try:
+            handle = os.pidfd_open(successor)
+        except ProcessLookupError:
+            return
+        try:
+            while not self._over.is_set():
+                if select.select([handle], [], [], LOOK_EVERY_S)[0]:
+                    return
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, number)
+                if select.select([handle], [], [], STOP_S)[0]:
+                    return
+        finally:
+            os.close(handle)
 
     def _gunicorn(self, log: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [self.python, "-m", "gunicorn", "--bind", f"127.0.0.1:{self.port}", "app:app"],
+            [
+                os.path.join(self.folder, "venv/bin/gunicorn"),
+                # It loads the application before it writes its pid file: shopctl reload waits for that.
+                "--preload",
+                *("--pid", self._run("master.pid")),
+                *("--bind", f"127.0.0.1:{self.port}", "app:app"),
+            ],
             cwd=self.folder,
             # Newer releases of gunicorn leave a socket in HOME: it is to be the shop's own.
             env={

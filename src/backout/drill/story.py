@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from backout.drill.acts import Stage, Teller, bare_way, forced, refused, write_config
+from backout.drill.acts import Stage, Teller, bare_way, forced, refused, split, write_config
 from backout.drill.change import change_for
 from backout.drill.claims import Act
 from backout.drill.progress import teller_on
@@ -86,6 +86,8 @@ def _acts(stage: Stage) -> Iterator[Act]:
                 return
             act = play(stage, shop)
             yield act
+        if act.change and not act.untrue:
+            yield split(stage, shop, act.change)
 
 
 def _write_page(acts: tuple[Act, ...]) -> str:

@@ -45,7 +45,7 @@ def downtime_s(run: Run) -> float:
     return sum(end - start for start, end in downtime(run))
 
 
-def page(runs: list[Run], title: str = "backout drill: one change, three ways") -> str:
+def page(runs: list[Run], title: str = "backout drill: one change, four ways") -> str:
     """Give the whole page: a picture, the table of what it shows, how to read it. Light, dark and on paper."""
     return _PAGE.format(
         title=html.escape(title),

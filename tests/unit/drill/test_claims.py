@@ -115,6 +115,60 @@ def test_the_bare_way_is_only_the_story_when_it_broke_for_the_storys_reason(code
     assert untrue(claims.of_the_bare_way(2, (0, 2), DOWN_AND_UP, SAYS_WHY)) == 0
 
 
+PART = "python-package:/srv/shop/venv:setuptools 65.5.0 -> 84.2.1"
+REST = [package("flask", expected=None), setting(expected=None)]
+
+
+def test_the_split_as_it_should_be_leaves_no_claim_open() -> None:
+    """The happy end of act 4, and of the drill."""
+    assert untrue(claims.of_the_split([PART], 0, REST, UP, at_last=("2", "2"))) == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "effects", "seen", "at_last"),
+    [
+        ([PART.replace("setuptools", "flask")], 0, REST, UP, ("2", "2")),
+        ([f"{PART} and file:/srv/shop/gunicorn.conf.py", PART], 0, REST, UP, ("2", "2")),
+        ([f"{PART} and python-package:/srv/shop/venv:gunicorn 20.1.0 -> 27.0.1"], 0, REST, UP, ("2", "2")),
+        ([], 0, REST, UP, ("2", "2")),
+        ([PART], 0, [*REST, package("setuptools")], UP, ("2", "2")),
+        ([PART], 0, REST[:1], UP, ("2", "2")),
+        ([PART], 4, REST, UP, ("2", "2")),
+        ([PART], 0, REST, DOWN_AND_UP, ("2", "2")),
+        ([PART], 0, REST, Seen(), ("2", "2")),
+        ([PART], 0, REST, UP, ("2", "1")),
+        ([PART], 0, REST, UP, ("1", "2")),
+    ],
+    ids=[
+        "another",
+        "two parts",
+        "too much",
+        "nothing",
+        "setuptools goes in",
+        "no setting",
+        "backed out",
+        "failed requests",
+        "no load",
+        "runs on the old one",
+        "the old one is there",
+    ],
+)
+def test_a_split_that_is_none_is_told_by_exactly_one_claim(
+    found: list[str], code: int, effects: list[dict[str, Any]], seen: Seen, at_last: tuple[str, str]
+) -> None:
+    """A part that holds more than the guilty one, or a shop that goes on with its old files, must not pass."""
+    assert untrue(claims.of_the_split(found, code, effects, seen, at_last=at_last)) == 1
+
+
+def test_a_part_is_named_as_its_atoms() -> None:
+    """Two packages that only break together are one part."""
+    atom = {"kind": "file", "subject": "/srv/shop/app.py", "before": {}, "after": {}}
+    assert claims.parts([{"atoms": [package("setuptools"), package("flask")]}, {"atoms": [atom]}]) == (
+        "python-package:/srv/shop/venv:setuptools 1 -> 2 and python-package:/srv/shop/venv:flask 1 -> 2",
+        "file:/srv/shop/app.py",
+    )
+
+
 def test_a_dry_run_that_named_the_packages_would_spoil_the_story() -> None:
     """Should Puppet ever learn it, the drill must say so and not go on telling people that it cannot."""
     says_little = "Exec[packages]/returns: current_value 'notrun', should be ['0'] (noop)"

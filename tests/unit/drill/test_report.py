@@ -25,6 +25,7 @@ def outcome(*, holds: bool) -> Outcome:
             UP,
             (Claim("not one request failed", holds=holds),),
             ("user:x (added)",),
+            ("file:/srv/y",),
         ),
     )
     return Outcome("puppet", "Python 3.11", live=False, acts=acts, seconds=61.4, page="/home/you/drill.html")
@@ -37,6 +38,7 @@ def test_the_table_says_for_each_act_how_it_ended_and_what_it_cost() -> None:
         "1 the bare way        2     2.0 s           1 of 2",
         "2 through backout     3      none           0 of 1",
     ]
+    assert "What broke it: file:/srv/y" in report.table(outcome(holds=True)).splitlines()
 
 
 def test_a_story_that_did_not_come_true_is_told_in_one_sentence() -> None:
