@@ -5,13 +5,12 @@
 #    source ~/.local/share/bash_completion/backout
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_backout_subparsers=(rehearse run edit back split recover log show look compare drift gc doctor init drill)
+_shtab_backout_subparsers=(rehearse run edit back recover log show look compare drift gc doctor init drill)
 
-_shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --full --noise --odd --accept --twice)
-_shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --full --noise --odd --why --accept --yes -y --after --change --resume)
-_shtab_backout_edit_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --full --why --accept --yes -y --after)
+_shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --twice --full --noise --odd --accept --why --override)
+_shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --timeout --ok-exit --allow-failure --interactive --twice --full --noise --odd --why --override --accept --yes -y --after --change --resume)
+_shtab_backout_edit_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --full --why --override --accept --yes -y --after)
 _shtab_backout_back_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --until-healthy --keep-edits --discard-edits --why --pause)
-_shtab_backout_split_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --check --jobs --timeout --network --interactive)
 _shtab_backout_recover_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment)
 _shtab_backout_log_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --last)
 _shtab_backout_show_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --output)
@@ -29,7 +28,6 @@ _shtab_backout_run___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_edit_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_backout_edit___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_back___config_COMPGEN=_shtab_compgen_files
-_shtab_backout_split___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_recover___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_log___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_show___config_COMPGEN=_shtab_compgen_files
@@ -45,9 +43,8 @@ _shtab_backout___config_COMPGEN=_shtab_compgen_files
 
 _shtab_backout_rehearse___network_choices=(none packages host)
 _shtab_backout_run___network_choices=(none packages host)
-_shtab_backout_split___network_choices=(none packages host)
 _shtab_backout_look___kind_choices=(os kernel timezone locale debian-package python python-package service variable timer cron port certificate user group sysctl mount config file)
-_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show look compare drift gc doctor init drill)
+_shtab_backout_pos_0_choices=(rehearse run edit back recover log show look compare drift gc doctor init drill)
 
 _shtab_backout_rehearse__h_nargs=0
 _shtab_backout_rehearse___help_nargs=0
@@ -55,19 +52,20 @@ _shtab_backout_rehearse___json_nargs=0
 _shtab_backout_rehearse___quiet_nargs=0
 _shtab_backout_rehearse__q_nargs=0
 _shtab_backout_rehearse___no_color_nargs=0
-_shtab_backout_rehearse___interactive_nargs=0
 _shtab_backout_rehearse___allow_failure_nargs=0
+_shtab_backout_rehearse___interactive_nargs=0
+_shtab_backout_rehearse___twice_nargs=0
 _shtab_backout_rehearse___full_nargs=0
 _shtab_backout_rehearse___noise_nargs=0
-_shtab_backout_rehearse___twice_nargs=0
 _shtab_backout_run__h_nargs=0
 _shtab_backout_run___help_nargs=0
 _shtab_backout_run___json_nargs=0
 _shtab_backout_run___quiet_nargs=0
 _shtab_backout_run__q_nargs=0
 _shtab_backout_run___no_color_nargs=0
-_shtab_backout_run___interactive_nargs=0
 _shtab_backout_run___allow_failure_nargs=0
+_shtab_backout_run___interactive_nargs=0
+_shtab_backout_run___twice_nargs=0
 _shtab_backout_run___full_nargs=0
 _shtab_backout_run___noise_nargs=0
 _shtab_backout_run___yes_nargs=0
@@ -91,13 +89,6 @@ _shtab_backout_back___until_healthy_nargs=0
 _shtab_backout_back___keep_edits_nargs=0
 _shtab_backout_back___discard_edits_nargs=0
 _shtab_backout_back___pause_nargs=0
-_shtab_backout_split__h_nargs=0
-_shtab_backout_split___help_nargs=0
-_shtab_backout_split___json_nargs=0
-_shtab_backout_split___quiet_nargs=0
-_shtab_backout_split__q_nargs=0
-_shtab_backout_split___no_color_nargs=0
-_shtab_backout_split___interactive_nargs=0
 _shtab_backout_recover__h_nargs=0
 _shtab_backout_recover___help_nargs=0
 _shtab_backout_recover___json_nargs=0

@@ -17,18 +17,19 @@ from typing import Any
 
 from backout import errors
 from backout.cli.parser import build
+from backout.config.guards import GUARD_KEYS
 from backout.config.parse import (
     CHECK_KEYS,
     COMMAND_KEYS,
     DIFFERS_KEYS,
     ENVIRONMENT_KEYS,
-    GUARD_KEYS,
     REHEARSAL_KEYS,
     TOP_KEYS,
 )
 from backout.config.template import Found, render_template
 from backout.flow.run import BACKED_OUT, DONE
 from backout.lens.noise import rules
+from backout.model import rules as guard_rules
 from backout.model.effect import KINDS
 from backout.render.schemas import names, schema
 
@@ -64,7 +65,6 @@ KEY_WORDS = {
     "what": "selector over kinds of facts, needed, such as `config:/srv/shop/.env#DATABASE_URL`",
     "why": "text, needed: why that is meant to differ",
     "guards": "array of tables: rules that may refuse a change",
-    "rule": '`"staged-first"`, needed: each effect must be in place, and healthy, on the `same_as` of the environment',
     "name": "text, needed, unique in its environment",
     "run": "text: a line for `sh -c`. A check is healthy when it exits 0",
     "http": "address: the check is healthy when the answer is below 400",
@@ -74,6 +74,18 @@ KEY_WORDS = {
     "ok_exit": "list of exit codes that mean success. Default: 0",
     "expect": "list of selectors: what the command may touch; anything else refuses it",
     "timeout": "duration, after which the command is ended. Default: none",
+}
+
+GUARD_WORDS = {
+    "name": "name, unique among all guards. Default: that of the rule, where no other guard has it",
+    "rule": "the rule, needed: one of those below",
+    "why": "text, needed: why it is there; every refusal says it",
+    "environments": "list of environments that it judges. Default: all, and changes that belong to none",
+    "says": "text: one sentence that a client understands",
+    "owner": "text: who answers for it",
+    "review_by": "date on which somebody is to look whether it is still worth its price",
+    "incident": "text: the incident that it comes from",
+    "override": "`true` where a person may pass it with `--override`. Default: `false`",
 }
 
 EXAMPLE = Found(
@@ -164,13 +176,24 @@ def keys() -> str:
         "in [[environments.NAME.differs]]": DIFFERS_KEYS,
         "in the rehearsal table of a check": REHEARSAL_KEYS,
         "in [commands.NAME]": COMMAND_KEYS,
-        "in [[guards]]": GUARD_KEYS,
     }
     parts = []
     for where, known in tables.items():
         rows = [f"| `{key}` | {_cell(KEY_WORDS[key])} |" for key in known]
         parts.append(f"## Keys {where}\n\n| key | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n")
-    return "\n".join(parts)
+    return "\n".join(parts) + guards()
+
+
+def guards() -> str:
+    """Write the keys of every guard, and each rule with those of its own."""
+    rows = [f"| `{key}` | {_cell(GUARD_WORDS[key])} |" for key in GUARD_KEYS]
+    parts = ["\n## Keys in [[guards]]\n\n| key | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n"]
+    parts.append("\n### Rules\n\n| rule | what it does | keys of its own |\n| --- | --- | --- |")
+    for name in guard_rules.names():
+        own = guard_rules.rule(name)
+        keys = "<br>".join(f"`{key}`: {_cell(told.help)}" for key, told in own.KEYS.items())
+        parts.append(f"| `{name}` | {_cell((own.__doc__ or '').splitlines()[0])} | {keys} |")
+    return "\n".join(parts) + "\n"
 
 
 def template() -> str:

@@ -16,17 +16,18 @@ import shtab
 
 from backout import errors
 from backout.cli.parser import build
+from backout.config.guards import GUARD_KEYS
 from backout.config.parse import (
     CHECK_KEYS,
     COMMAND_KEYS,
     DIFFERS_KEYS,
     ENVIRONMENT_KEYS,
-    GUARD_KEYS,
     REHEARSAL_KEYS,
     TOP_KEYS,
 )
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
+from backout.model import rules as guard_rules
 from backout.model.effect import KINDS
 from backout.render import change, look, parity, rollout, split
 from backout.render.error import render_error
@@ -134,6 +135,9 @@ def test_every_key_of_the_configuration_is_told() -> None:
     reference = page("reference/config.md")
     keys = {*TOP_KEYS, *ENVIRONMENT_KEYS, *CHECK_KEYS, *REHEARSAL_KEYS, *COMMAND_KEYS, *DIFFERS_KEYS, *GUARD_KEYS}
     assert [key for key in sorted(keys) if f"| `{key}` |" not in reference] == []
+    assert [rule for rule in guard_rules.names() if f"| `{rule}` |" not in reference] == []
+    own = {key for rule in guard_rules.names() for key in guard_rules.rule(rule).KEYS}
+    assert [key for key in sorted(own) if f"`{key}`: " not in reference] == []
 
 
 def test_every_exit_code_of_an_error_is_told() -> None:

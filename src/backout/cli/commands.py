@@ -34,6 +34,7 @@ from backout.model.selector import parse_selector
 if TYPE_CHECKING:
     from backout.cli.editor import Edited
     from backout.flow.fleet import Fleet
+    from backout.flow.guards import Guarding
     from backout.flow.staged import Twin
 
 
@@ -46,9 +47,10 @@ def _require_linux() -> None:
 
 @contextlib.contextmanager
 def _session(
-    options: Namespace, environment: Environment | None = None, twin: Twin | None = None
+    options: Namespace, environment: Environment | None = None, config: Config | None = None
 ) -> Iterator[tuple[Session, Console]]:
-    """Open the host and the journal for the time of one command."""
+    """Open the host and the journal for the time of one command; with the `config`, what its change is held against."""
+    twin, guarding = (None, None) if config is None else _held_against(options, config, environment)
     host, become = _host(options, environment)
     if host == LOCAL and options.begun is None:
         _require_linux()
@@ -57,7 +59,7 @@ def _session(
     journal = bootstrap.journal()
     try:
         with bootstrap.link_to(host, become, console.event, options.begun) as link:
-            session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id, twin=twin)
+            session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id, "", twin, guarding)
             if options.verb not in ("recover", "doctor"):  # these look after a record that cannot be read
                 session.learn()
                 _warn_of_unfinished(options, session)
@@ -107,7 +109,21 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
         console.done()
 
 
-def _twin(options: Namespace, config: Config, environment: Environment | None) -> Twin | None:
+def _held_against(
+    options: Namespace, config: Config, environment: Environment | None
+) -> tuple[Twin | None, Guarding | None]:
+    """Give what a change is held against: the environment that this one should be like, and the guards."""
+    guarding = None
+    if config.guards or options.override:
+        from backout.cli.guarding import guarding as guarding_of  # rules: nobody else waits for their import
+
+        guarding = guarding_of(options, config, environment)
+    return _twin(options, config, environment, guarding), guarding
+
+
+def _twin(
+    options: Namespace, config: Config, environment: Environment | None, guarding: Guarding | None
+) -> Twin | None:
     """Give the environment that this one should be like, and the way to its hosts."""
     if environment is None or environment.same_as is None:
         return None
@@ -119,7 +135,8 @@ def _twin(options: Namespace, config: Config, environment: Environment | None) -
     if LOCAL in other.hosts:
         _require_linux()
         begin_here(there)  # before there are threads
-    return Twin(other.name, environment.name, environment.differs, config.guards, lambda: _fleet(there, other))
+    judged = guarding is not None and guarding.needs("staging")
+    return Twin(other.name, environment.name, environment.differs, judged, lambda: _fleet(there, other))
 
 
 def _warn_of_unfinished(options: Namespace, session: Session) -> None:
@@ -235,8 +252,8 @@ def rehearse(options: Namespace) -> int:
     if several := _several(options, environment):
         from backout.cli import rollout
 
-        return rollout.rehearse(options, several, named, _twin(options, config, environment))
-    with _session(options, environment, _twin(options, config, environment)) as (session, console):
+        return rollout.rehearse(options, several, named, config)
+    with _session(options, environment, config) as (session, console):
         wanted = _wanted(options, environment, named)
         document, code = measure_only(session, wanted)
         console.show(document)
@@ -255,10 +272,10 @@ def run(options: Namespace) -> int:
     if several := _several(options, environment):
         from backout.cli import rollout
 
-        return rollout.run(options, several, named, _twin(options, config, environment))
+        return rollout.run(options, several, named, config)
     if options.resume is not None:
         raise UsageError("--resume goes on with a rollout over several hosts.", next="backout run --help")
-    with _session(options, environment, _twin(options, config, environment)) as (session, console):
+    with _session(options, environment, config) as (session, console):
         wanted = _wanted(options, environment, named)
         with _told_once(console):
             document, code = redo(session, options.change, wanted) if options.change else apply(session, wanted)
@@ -282,7 +299,7 @@ def edit(options: Namespace) -> int:
 
     config = load(options.config)
     environment = _environment(options, config)
-    with _session(options, environment, _twin(options, config, environment)) as (session, console):
+    with _session(options, environment, config) as (session, console):
         require_finished(session)  # before the editor: nobody's work is to be lost by a refusal
         here = options.begun is not None
         with edited(os.path.realpath(options.file)) if here else edited_there(session.link, options.file) as edit:

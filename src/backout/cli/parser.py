@@ -201,11 +201,22 @@ def _rehearse(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> No
     verb.usage = f"{verb.prog} [options] (-- CMD… | NAME)"
     verb.add_argument("name", nargs="?", metavar="NAME", help="a command of backout.toml")
     verb.add_argument("--accept", type=digest, metavar="DIGEST", help="judge as `run --accept` would")
-    verb.add_argument("--twice", action="store_true", help="rehearse it twice, and say what is not reproducible")
+    _passing(verb)
+
+
+def _passing(verb: _Parser) -> None:
+    verb.add_argument("--why", metavar="TEXT", default="", help="why, for the record")
+    verb.add_argument(
+        "--override",
+        metavar="GUARD",
+        action="append",
+        default=[],
+        help="pass a guard that allows it, with --why; the record keeps both",
+    )
 
 
 def _deciding(verb: _Parser) -> None:
-    verb.add_argument("--why", metavar="TEXT", default="", help="why, for the record")
+    _passing(verb)
     verb.add_argument("--accept", type=digest, metavar="DIGEST", help="apply only this very effect set")
     verb.add_argument("--yes", "-y", action="store_true", help="answer the question with yes")
     verb.add_argument(

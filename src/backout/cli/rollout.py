@@ -8,42 +8,46 @@ from argparse import Namespace
 from typing import Any
 
 from backout import bootstrap
-from backout.cli.commands import _fleet, _wanted, _who
+from backout.cli.commands import _fleet, _held_against, _wanted, _who
 from backout.cli.screens import Console, applying, put, put_json, screen, there
-from backout.config.values import Command, Environment
+from backout.config.values import Command, Config, Environment
 from backout.errors import BackoutError, InterruptedError, NotPossibleError
 from backout.flow import rollout
-from backout.flow.staged import Twin
 from backout.render.progress import Crowd
 
 _ALONE = ("interactive", "twice", "change")
 
 
-def rehearse(options: Namespace, environment: Environment, named: Command | None, twin: Twin | None) -> int:
+def rehearse(options: Namespace, environment: Environment, named: Command | None, config: Config) -> int:
     """`backout rehearse` on several hosts."""
-    return _led(options, environment, named, twin, rollout.rehearse)
+    return _led(options, environment, named, config, rollout.rehearse)
 
 
-def run(options: Namespace, environment: Environment, named: Command | None, twin: Twin | None) -> int:
+def run(options: Namespace, environment: Environment, named: Command | None, config: Config) -> int:
     """`backout run` on several hosts; with --resume it goes on with a rollout."""
     if options.resume is None:
-        return _led(options, environment, named, twin, rollout.run)
+        return _led(options, environment, named, config, rollout.run)
     return _led(
-        options, environment, named, twin, lambda fleet, asked, desk: rollout.resume(fleet, asked, desk, options.resume)
+        options,
+        environment,
+        named,
+        config,
+        lambda fleet, asked, desk: rollout.resume(fleet, asked, desk, options.resume),
     )
 
 
-def _led(options: Namespace, environment: Environment, named: Command | None, twin: Twin | None, act: Any) -> int:
+def _led(options: Namespace, environment: Environment, named: Command | None, config: Config, act: Any) -> int:
     for name in _ALONE:
         if getattr(options, name, None):
             raise NotPossibleError(f"--{name} works on one host at a time.", next="Leave it out.")
     rollout.require_known(environment, options.odd)
+    twin, guarding = _held_against(options, config, environment)
     with _fleet(options, environment) as (fleet, console), contextlib.closing(bootstrap.journal()) as journal:
         away = Namespace(**{**vars(options), "begun": None})  # commands that are proposed mean the environment
         view = Several(away, console)
         wanted = _wanted(away, environment, named)
         asked = rollout.Asked(environment, wanted, frozenset(options.odd))
-        desk = rollout.Desk(_who(), journal, view, bootstrap.new_change_id, twin)
+        desk = rollout.Desk(_who(), journal, view, bootstrap.new_change_id, twin, guarding)
         try:
             _, code = act(fleet, asked, desk)
         except KeyboardInterrupt:

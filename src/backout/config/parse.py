@@ -7,14 +7,14 @@ import tomllib
 from bisect import bisect_left
 from collections import Counter
 
-from backout.config import convert
 from backout.config.nearest import did_you_mean
 from backout.config.place import Path
 from backout.config.table import Source, Table, found
 from backout.config.values import NETWORKS, Command, Config, Environment
 from backout.errors import ConfigError
+from backout.model import convert
 from backout.model.check import Check
-from backout.model.guard import RULES, Guard
+from backout.model.guard import Guard
 from backout.model.rollout import Pace
 from backout.model.selector import Rule
 from backout.model.shape import DEEPEST, is_deeper
@@ -29,7 +29,6 @@ DIFFERS_KEYS = ("what", "why")
 CHECK_KEYS = ("name", "run", "http", "rehearsal", "within")
 REHEARSAL_KEYS = ("start", "http")
 COMMAND_KEYS = ("run", "ok_exit", "expect", "network", "timeout")
-GUARD_KEYS = ("rule", "why")
 
 TOP_KEYS_LATER = ("audiences", "journal")
 
@@ -51,7 +50,7 @@ def parse(text: str, file: str = "backout.toml") -> Config:
     top = Table(source, values, (), TOP_KEYS, TOP_KEYS_LATER)
     environments = tuple(_environment(source, *named) for named in top.tables("environments"))
     commands = tuple(_command(source, *named) for named in top.tables("commands"))
-    guards = tuple(_guard(source, *row) for row in top.rows("guards"))
+    guards = _guards(source, top, tuple(environment.name for environment in environments))
     _require_known_twins(source, environments)
     return Config(file, environments, commands, guards)
 
@@ -152,9 +151,12 @@ def _command(source: Source, name: str, values: object, path: Path) -> Command:
     )
 
 
-def _guard(source: Source, values: object, path: Path) -> Guard:
-    table = Table(source, values, path, GUARD_KEYS)
-    return Guard(table.need("rule", convert.one_of(*RULES)), table.need("why", convert.text))
+def _guards(source: Source, top: Table, environments: tuple[str, ...]) -> tuple[Guard, ...]:
+    if "guards" not in top:
+        return ()
+    from backout.config.guards import guards  # rules, calendars: nobody else waits for their import
+
+    return guards(source, top.rows("guards"), environments)
 
 
 def _require_known_twins(source: Source, environments: tuple[Environment, ...]) -> None:

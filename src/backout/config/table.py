@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from backout import __version__
-from backout.config.convert import WantedError
 from backout.config.nearest import did_you_mean
 from backout.config.place import Path, Places
 from backout.errors import ConfigError
+from backout.model.convert import WantedError
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")

@@ -128,7 +128,7 @@ def _group(group: Group, measured: Mapping[str, Measured]) -> dict[str, Any]:
         "digest": group.digest,
         "hosts": list(group.hosts),
         **{name: first[name] for name in ("exit_code", "cwd", "duration_s", "effects", "noise")},
-        **({"compared": first["compared"]} if "compared" in first else {}),
+        **{name: first[name] for name in ("compared", "guards") if name in first},
         "limits": list(dict.fromkeys(limit for document in documents.values() for limit in document["limits"])),
         "checks": together({host: document["checks"] for host, document in documents.items()}),
         "verdict": Verdict(decision, tuple(reasons)).document(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError, RefusedError, UsageError
 from backout.flow.session import Session
@@ -12,7 +12,10 @@ from backout.model.effect import Effect, effect_from
 from backout.model.redact import redact, redact_words
 from backout.model.reproduce import limits_of_two, mark_reproducible
 from backout.model.selector import Selector, is_expected
-from backout.model.verdict import REFUSE, Context, Verdict, judge
+from backout.model.verdict import ASK, REFUSE, Context, Verdict, judge
+
+if TYPE_CHECKING:
+    from backout.model.staging import Staging
 
 
 class Wanted(NamedTuple):
@@ -45,7 +48,10 @@ class Wanted(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A rehearsal and its judgement; `idle` tells that an apply would do nothing, `said` the command's last line."""
+    """A rehearsal and its judgement; `idle` tells that an apply would do nothing, `said` the command's last line.
+
+    `asked` tells whether a person has to answer, as far as it is not a guard that refuses.
+    """
 
     change: str
     document: dict[str, Any]
@@ -54,6 +60,7 @@ class Measured(NamedTuple):
     before: tuple[CheckResult, ...]
     idle: bool = False
     said: str = ""
+    asked: bool = False
 
 
 def measure(session: Session, wanted: Wanted) -> Measured:
@@ -89,19 +96,36 @@ def measure(session: Session, wanted: Wanted) -> Measured:
         ],
         verdict=verdict.document(),
     )
+    if wanted.twice:
+        document.update(_compared(document, _once_more(session, wanted)))
     idle, said = not answer["steps"], answer["said"]
-    return held(session, Measured(change, document, verdict, failed, tuple(before), idle=idle, said=said))
+    return held(session, wanted, Measured(change, document, verdict, failed, tuple(before), idle=idle, said=said))
 
 
-def held(session: Session, measured: Measured) -> Measured:
-    """Hold what was measured against the environment that this one should be like, where there is one."""
-    if session.twin is None:
+def held(session: Session, wanted: Wanted, measured: Measured, bits: str | None = None) -> Measured:
+    """Hold what was measured against the environment that this one should be like, and let the guards judge it.
+
+    Only where there are such. `bits` is the change whose recorded bits it is, where it is no rehearsal.
+    """
+    staging: dict[str, Staging] = {}
+    measured = measured._replace(asked=measured.verdict.decision == ASK)
+    if session.twin is not None:
+        from backout.flow.staged import held_against  # only where there is one: it costs nobody else a moment
+
+        assert session.journal is not None  # noqa: S101 - whoever gives a twin gives a journal, too
+        session.tell.step(f"asking {session.twin.name} what it did there")
+        staging = held_against(session.twin, session.journal, [measured])
+    if session.guarding is None or measured.idle:
         return measured
-    from backout.flow.staged import held_against  # only where there is one: it costs nobody else a moment
+    from backout.flow.guards import Hearing, judged
 
-    assert session.journal is not None  # noqa: S101 - whoever gives a twin gives a journal, too
-    session.tell.step(f"asking {session.twin.name} what it did there")
-    (found,) = held_against(session.twin, session.journal, [measured])
+    def texts(measured: Measured, paths: Sequence[str]) -> dict[str, str | None]:
+        found: dict[str, str | None] = session.link.ask("texts", change=bits or measured.change, paths=list(paths))
+        return found
+
+    assert session.journal is not None  # noqa: S101 - whoever gives guards gives a journal, too
+    hearing = Hearing(session.guarding, session.environment, session.journal, wanted, texts, session.tell.step)
+    (found,) = judged(hearing, [measured], staging)
     return found
 
 
@@ -194,8 +218,6 @@ def rehearse(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
     measured = measure(session, wanted)
     session.link.ask("let_go", change=measured.change)
     document = {**measured.document, "change": None}
-    if wanted.twice:
-        document.update(_compared(document, _once_more(session, wanted)))
     if measured.verdict.decision != REFUSE:
         return document, 0
     return document, refusal(measured).exit_code

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.config.values import Environment
-from backout.errors import RefusedError, UsageError
+from backout.errors import BackoutError, RefusedError, UsageError
 from backout.flow.alike import Judged, judged
 from backout.flow.fleet import At, Fleet, Overview, exit_code
 from backout.flow.rehearse import Measured, Wanted, measure
@@ -21,6 +21,10 @@ from backout.model.redact import redact_words
 from backout.model.rollout import KEPT, Standing, attempt, waves
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
 from backout.store.journal import Journal
+
+if TYPE_CHECKING:
+    from backout.flow.guards import Guarding
+    from backout.model.staging import Staging
 
 INTERRUPTED = 130
 
@@ -36,7 +40,7 @@ class Asked(NamedTuple):
 class Desk(NamedTuple):
     """What a rollout is led from: who leads it, the journal of this thread, and how it tells and asks.
 
-    `twin` is the environment that this one should be like, where there is one.
+    `twin` is the environment that this one should be like, where there is one, `guarding` what guards judge.
     """
 
     who: Who
@@ -44,6 +48,7 @@ class Desk(NamedTuple):
     tell: Overview
     new_id: Callable[[], str]
     twin: Twin | None = None
+    guarding: Guarding | None = None
 
 
 def require_known(environment: Environment, odd: Iterable[str]) -> None:
@@ -108,10 +113,28 @@ def _rehearsed(fleet: Fleet, asked: Asked, desk: Desk, ids: Mapping[str, str]) -
     known: dict[str, list[Any]] = {}
     results = fleet.each(act, ids, limit_s=_limit_s(asked))
     measured = {host: result for host, result in results.items() if isinstance(result, Measured)}
+    results.update(_held(fleet, asked, desk, measured))
+    return judged(results, fleet.failed, asked.wanted.accept, asked.odd)
+
+
+def _held(fleet: Fleet, asked: Asked, desk: Desk, measured: dict[str, Measured]) -> dict[str, Measured]:
+    """Hold rehearsals against the environment that this one should be like, and let the guards judge them."""
+    staging: dict[str, Staging] = {}
     if desk.twin is not None and measured:
         desk.tell.step(f"asking {desk.twin.name} what it did there")
-        results.update(zip(measured, held_against(desk.twin, desk.journal, [*measured.values()]), strict=True))
-    return judged(results, fleet.failed, asked.wanted.accept, asked.odd)
+        staging = held_against(desk.twin, desk.journal, [*measured.values()])
+    busy = {host: one for host, one in measured.items() if not one.idle}
+    if desk.guarding is None or not busy:
+        return {}
+    from backout.flow import guards  # nobody without guards waits for them
+
+    def texts(one: Measured, paths: Sequence[str]) -> dict[str, str | None]:
+        host = next(host for host, other in busy.items() if other.document is one.document)
+        found: Any = fleet.each(lambda session: session.link.ask("texts", change=one.change, paths=list(paths)), [host])
+        return {} if isinstance(found[host], BackoutError) else found[host]
+
+    hearing = guards.Hearing(desk.guarding, asked.environment, desk.journal, asked.wanted, texts, desk.tell.step)
+    return dict(zip(busy, guards.judged(hearing, [*busy.values()], staging), strict=True))
 
 
 def _limit_s(asked: Asked) -> float | None:

@@ -70,7 +70,11 @@ def _with_what_was_left(measured: Measured, left: int) -> Measured:
 
 
 def body_of(session: Session, wanted: Wanted, measured: Measured) -> dict[str, Any]:
-    """Gather what the ledger holds of a change: who, why, what, where, and what recovery needs to check it."""
+    """Gather what the ledger holds of a change: who, why, what, where, and what recovery needs to check it.
+
+    And what guards need that are asked about it later: what was expected, whether a person was asked, what they said.
+    """
+    guards = measured.document.get("guards")
     return {
         "release": __version__,
         "who": str(session.who),
@@ -82,6 +86,9 @@ def body_of(session: Session, wanted: Wanted, measured: Measured) -> dict[str, A
         "checks": [check._asdict() for check in session.checks],
         "before": [result._asdict() for result in measured.before],
         "after": wanted.after,
+        "expect": [str(selector) for selector in wanted.expect],
+        "asked": measured.asked,
+        **({"guards": guards} if guards else {}),
     }
 
 
@@ -237,7 +244,7 @@ def _recorded(session: Session, change: str, wanted: Wanted) -> tuple[Wanted, Me
         limits=list(dict.fromkeys([*document["limits"], *limits_of_after(wanted.after)])),
         verdict=verdict.document(),
     )
-    return wanted, held(session, Measured(new, document, verdict, None, tuple(before)))
+    return wanted, held(session, wanted, Measured(new, document, verdict, None, tuple(before)), bits=change)
 
 
 def redo(session: Session, change: str, wanted: Wanted) -> tuple[dict[str, Any], int]:

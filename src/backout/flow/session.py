@@ -12,6 +12,7 @@ from backout.model.check import AFTER, Check, CheckResult
 from backout.store.journal import Journal
 
 if TYPE_CHECKING:
+    from backout.flow.guards import Guarding
     from backout.flow.staged import Twin
 
 
@@ -52,6 +53,8 @@ class Session(NamedTuple):
     """The host's name in the configuration, where the environment has several."""
     twin: Twin | None = None
     """The environment that this one should be like, where a change is to be held against what was done there."""
+    guarding: Guarding | None = None
+    """The guards that judge its changes, where there are any."""
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -1,4 +1,4 @@
-"""A change's effects beside those of the same command where it was tried, and the guard staged-first.
+"""A change's effects beside those of the same command where it was tried, and what a guard is told of that.
 
 What is known of the other environment is its hosts' own record; of a host that is not reached, what this journal has.
 """
@@ -19,11 +19,10 @@ from backout.flow.rehearse import Measured
 from backout.flow.session import Session
 from backout.model.check import AFTER, UNHEALTHY
 from backout.model.effect import Effect, effect_from
-from backout.model.guard import Guard, Sorted, exception, key, sort, staged_first, unjudged
 from backout.model.ledger import KEPT, REFUSED, UNDONE, entry_from, fold
 from backout.model.redact import MASK
 from backout.model.selector import Rule
-from backout.model.verdict import Reason, refused
+from backout.model.staging import Staging, exception, key, sort
 from backout.store.journal import LEDGER, Journal
 
 LIMIT_S = 60.0
@@ -31,12 +30,15 @@ LIMIT_S = 60.0
 
 
 class Twin(NamedTuple):
-    """The environment that `environment` should be like. `open` reaches its hosts."""
+    """The environment that `environment` should be like. `open` reaches its hosts.
+
+    `judged` tells whether a guard wants to know what is in place there.
+    """
 
     name: str
     environment: str
     differs: tuple[Rule, ...]
-    guards: tuple[Guard, ...]
+    judged: bool
     open: Callable[[], AbstractContextManager[tuple[Fleet, Any]]]
 
 
@@ -57,16 +59,16 @@ class _Question(NamedTuple):
     needed: frozenset[bytes]
 
 
-def held_against(twin: Twin, journal: Journal, measured: Sequence[Measured]) -> list[Measured]:
+def held_against(twin: Twin, journal: Journal, measured: Sequence[Measured]) -> dict[str, Staging]:
     """Hold rehearsals of one command, on as many hosts, against the twin's record, which is asked for once.
 
-    Their documents say then how they differ (`compared`, limits), and their verdicts what guards say.
+    Their documents say then how they differ (`compared`, limits). Gives what is known of the twin, by digest.
     """
     alike = {one.document["digest"]: one.document for one in measured}  # 50 hosts that are alike are judged once
     selectors = [rule.what for rule in twin.differs]
     needed = (
         key(effect)
-        for document in (alike.values() if twin.guards else ())
+        for document in (alike.values() if twin.judged else ())
         for effect in map(effect_from, document["effects"])
         if exception(effect, selectors) is None
     )
@@ -75,14 +77,10 @@ def held_against(twin: Twin, journal: Journal, measured: Sequence[Measured]) -> 
     limits = [_limit(twin, error, records) for error in unreached]
     said = _Said(twin, records, bool(unreached), limits)
     found = {digest: _compared(said, journal, document) for digest, document in alike.items()}
-    return [_held(one, limits, *found[one.document["digest"]]) for one in measured]
-
-
-def _held(measured: Measured, limits: list[str], compared: dict[str, Any], refusals: list[Reason]) -> Measured:
-    """Say in a rehearsal and its verdict what was found."""
-    verdict, document = refused(measured.verdict, refusals), measured.document
-    document.update(compared=compared, limits=[*document["limits"], *limits], verdict=verdict.document())
-    return measured._replace(verdict=verdict)
+    for one in measured:
+        compared, _ = found[one.document["digest"]]
+        one.document.update(compared=compared, limits=[*one.document["limits"], *limits])
+    return {digest: staging for digest, (_, staging) in found.items()}
 
 
 class _Said(NamedTuple):
@@ -161,8 +159,8 @@ def _is_sound(change: dict[str, Any]) -> bool:
     return in_place and not unwell and not body.get("stuck") and not body.get("failed")
 
 
-def _compared(said: _Said, journal: Journal, document: dict[str, Any]) -> tuple[dict[str, Any], list[Reason]]:
-    """Give how one rehearsal differs from what the newest change of the command did there, and what guards say."""
+def _compared(said: _Said, journal: Journal, document: dict[str, Any]) -> tuple[dict[str, Any], Staging]:
+    """Give how one rehearsal differs from what the newest change of the command did there, and what is in place."""
     twin = said.twin
     missing = frozenset[bytes]().union(*(record.missing for record in said.records))
     found = sort(map(effect_from, document["effects"]), [rule.what for rule in twin.differs], missing)
@@ -190,7 +188,7 @@ def _compared(said: _Said, journal: Journal, document: dict[str, Any]) -> tuple[
     if record is not None and like is not None:
         theirs = Documents(journal).of(record.host, like["id"]) or ()
         compared.update(_both_ways([*found.covered, *found.remainder], theirs, twin))
-    return compared, _refusals(said, found, _advice(twin, like, line))
+    return compared, Staging(twin.name, found, " ".join(said.limits), _advice(twin, like, line), bool(said.records))
 
 
 def _both_ways(ours: list[Effect], theirs: Iterable[Effect], twin: Twin) -> dict[str, Any]:
@@ -218,17 +216,6 @@ def _state(change: dict[str, Any]) -> str:
     if change["state"] == UNDONE:
         return "backed out"
     return "undone" if change["undone_by"] else str(change["state"])
-
-
-def _refusals(said: _Said, found: Sorted, next: str) -> list[Reason]:
-    """Ask the guards."""
-    reasons: list[Reason] = []
-    for guard in said.twin.guards:
-        if not said.records and (found.covered or found.remainder):
-            reasons.append(unjudged(guard, said.twin.name, " ".join(said.limits)))
-        else:
-            reasons += staged_first(guard, found, said.twin.name, " ".join(said.limits), next)
-    return reasons
 
 
 def _limit(twin: Twin, error: BackoutError, records: list[_Record]) -> str:

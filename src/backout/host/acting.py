@@ -106,6 +106,16 @@ class Acting:
             self._recorded[change] = Recorded(self._ledger, self._host.measured(change))
         return self._recorded[change]
 
+    def texts(self, change: str, paths: list[str]) -> dict[str, str | None]:
+        """Give text files as a change leaves them, rehearsed or recorded (host.texts); null where there is none."""
+        from backout.host.texts import texts
+
+        rehearsed = self._rehearsed.get(change)
+        if rehearsed is not None:
+            return texts(rehearsed.plan, paths)
+        known = self._host.change(change)
+        return texts(Archive(self.state, change).plan(known.body.get("plan")), paths)
+
     def let_go(self, change: str) -> None:
         """Drop what a rehearsal left in the stages."""
         rehearsed = self._rehearsed.pop(change, None)

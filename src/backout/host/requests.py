@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     "redo": {**_KNOWN, "new": shape.name, "body": BODY},
     "check": {"checks": _CHECKS, "where": shape.one_of(BEFORE, REHEARSAL, AFTER)},
     "after": {**_KNOWN, "command": shape.plain},
+    "texts": {**_KNOWN, "paths": shape.many(shape.path)},
     "give_out": {"path": shape.plain},
     "lay": {"original": shape.maybe(shape.base64), "copy": shape.base64},
     "mend": {"copies": shape.many(shape.anything)},

@@ -29,16 +29,18 @@ A refused change is recorded, too; `expired` says that gc let its bits go.
 
 
 _TEXTS = ("release", "who", "why", "cwd", "digest", "plan", "edits", "stuck", "failed")
+_GUARD = shape.fields({**dict.fromkeys(("name", "rule", "outcome"), shape.text), "reasons": shape.many(shape.text)})
 _OF_BODY = {
     **dict.fromkeys(_TEXTS, shape.text),
     **dict.fromkeys(("undoes", "redoes", "split_from"), shape.name),
     "parts": shape.many(shape.many(shape.text)),
     **dict.fromkeys(("environment", "after"), shape.maybe(shape.text)),
-    **dict.fromkeys(("command", "edited", "found"), shape.many(shape.text)),
+    **dict.fromkeys(("command", "edited", "found", "expect"), shape.many(shape.text)),
     **dict.fromkeys(("barrier_ns", "size_bytes"), shape.whole),
     **dict.fromkeys(("before", "results"), shape.many(RESULT)),
     "checks": shape.many(CHECK),
-    **dict.fromkeys(("recovered", "adopted"), shape.truth),
+    **dict.fromkeys(("recovered", "adopted", "asked"), shape.truth),
+    "guards": shape.many(_GUARD),
     "rollout": ROLLOUT,
 }
 BODY = shape.fields(_OF_BODY, optional=_OF_BODY)

@@ -206,14 +206,14 @@ def test_what_is_meant_to_differ_and_the_guards_are_read_with_their_reasons() ->
         '[[guards]]\nrule = "staged-first"\nwhy = "2026-11-23: staging was not the same"\n'
         + in_environment('[[environments.prod.differs]]\nwhat = "config:/a#B"\nwhy = "each its own"\n')
     )
-    assert config.guards == (Guard("staged-first", "2026-11-23: staging was not the same"),)
+    assert config.guards == (Guard("staged-first", "staged-first", "2026-11-23: staging was not the same"),)
     assert config.environment("prod").differs == (Rule(Selector("config", "/a#B"), "each its own"),)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[guards]]\nrule = "staged"\nwhy = "x"\n', 'backout.toml:2: guards[1].rule must be "staged-first", not'),
+        ('[[guards]]\nrule = "staged"\nwhy = "x"\n', 'backout.toml:2: guards[1].rule must be a rule, not "staged"'),
         ('[[guards]]\nrule = "staged-first"\n', 'backout.toml:1: guards[1] needs the key "why"'),
         ('[guards]\nrule = "staged-first"\n', "must be written [[guards]]"),
         ('[[guards]]\nrule = "staged-first"\nwhy = "x"\nforbid = []\n', "guards[1].forbid is not a known key"),

@@ -1,4 +1,4 @@
-"""Converters from TOML values. Each takes one kind of value, and answers any other with what it wanted."""
+"""Converters from the values of a file. Each takes one kind of value, and answers any other with what it wanted."""
 
 from __future__ import annotations
 
@@ -71,6 +71,13 @@ def duration_s(value: object) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def truth(value: object) -> bool:
+    """Take true or false."""
+    if not isinstance(value, bool):
+        raise WantedError("true or false", value)
+    return value
+
+
 def exit_code(value: object) -> int:
     """Take an exit code, 0 to 255."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LAST_EXIT_CODE:
@@ -87,7 +94,7 @@ def count(value: object) -> int:
 
 def wave(value: object) -> str:
     """Take the size of waves: a number of hosts from 1 on, or a share of them such as "25%"."""
-    if isinstance(value, bool) or not isinstance(value, int | str) or not is_share(str(value)):
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not is_share(str(value)):
         raise WantedError('a number of hosts from 1 on, or a share such as "25%"', value)
     return str(value)
 
