@@ -177,6 +177,7 @@ def _measuring(verb: _Parser) -> None:
         "--ok-exit", type=exit_codes, metavar="CODES", help="exit codes that mean success (default: 0; puppet: 0,2)"
     )
     verb.add_argument("--allow-failure", action="store_true", help="go on whatever the command's exit code")
+    verb.add_argument("--twice", action="store_true", help="rehearse it twice, and say what is not reproducible")
     verb.add_argument("--full", action="store_true", help="show everything, with diffs")
     verb.add_argument("--noise", action="store_true", help="list what noise rules fold away")
     verb.add_argument(

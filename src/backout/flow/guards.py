@@ -84,7 +84,7 @@ def _heard(hearing: Hearing, known: Known) -> _Heard:
         if not reasons:
             continue
         outcome = _outcome(hearing, guard, known)
-        texts = [reason.what for reason in reasons]
+        texts = [reason.what.removeprefix(f"Guard {guard.name}: ") for reason in reasons]
         heard.rows.append({"name": guard.name, "rule": guard.rule, "outcome": outcome, "reasons": texts})
         heard.refusals.extend(reasons if outcome == REFUSED else ())
     return heard

@@ -33,20 +33,24 @@ def told(change: dict[str, Any]) -> dict[str, Any]:
         "split_from": body.get("split_from"),
         "undone_by": change["undone_by"],
         "expired": change["expired"],
+        **({"guards": body["guards"]} if body.get("guards") else {}),
     }
 
 
 def show(session: Session, change: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Give one change and its effects document (None for a back-out.
+    """Give one change and its effects document (None for a back-out, whose effects are those of what it took back).
 
-    Whose effects are those of the change it took back).
+    What guards said comes from the ledger, which keeps it when the document is let go.
     """
     known = {row["id"]: row for row in session.changes()}
     if change not in known:
         raise UsageError(f"There is no change {change} on this host.", next="backout log lists them.")
     row = told(known[change])
     measured = not row["undoes"] and row["command"][:2] != ["backout", "pause"]
-    return row, session.link.ask("show", change=change)["document"] if measured else None
+    if not measured:
+        return row, None
+    effects = session.link.ask("show", change=change)["document"]
+    return row, {**effects, "guards": row["guards"]} if "guards" in row else effects
 
 
 def output(session: Session, change: str) -> bytes:

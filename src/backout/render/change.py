@@ -15,6 +15,7 @@ from rich.text import Text
 from backout.render.canvas import LABEL, aligned, cut, labelled, text_of, wrapped
 from backout.render.diff import diff_lines
 from backout.render.effects import counted, size_text
+from backout.render.guards import in_words
 from backout.render.report import SHORT, Wish, report
 from backout.render.screen import Screen
 from backout.render.telling import telling_line
@@ -75,13 +76,13 @@ def log_row(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> list
 
 
 def about(change: dict[str, Any], screen: Screen) -> str:
-    """Say in one line what a change is: its reason, and its command."""
+    """Say in one line what a change is: which guards it met, its reason, and its command."""
     command = command_text(change["command"])
     if change["undoes"]:
         command = f"takes back {change['undoes']}"
     elif change["split_from"]:
         command = f"split from {change['split_from']}"
-    return screen.visible(f"{change['why']} · {command}" if change["why"] else command)
+    return screen.visible(" · ".join(filter(None, (in_words(change.get("guards", ())), change["why"], command))))
 
 
 def command_text(command: list[str]) -> str:

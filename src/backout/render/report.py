@@ -16,6 +16,7 @@ from rich.text import Text
 from backout.render.canvas import LABEL, cut, labelled, picture_of, text_of, wrapped
 from backout.render.compared import comparison
 from backout.render.effects import MARKS, counted, groups
+from backout.render.guards import passed
 from backout.render.layout import Laid, share
 from backout.render.screen import Screen
 from backout.render.telling import last_trouble, telling_line
@@ -72,15 +73,16 @@ def report_picture(document: dict[str, Any], screen: Screen, title: str, wish: W
 def _parts(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]:
     head = _head(document, screen, wish)
     compared = comparison(document, screen, full=wish.full, zone=wish.zone)
+    guards = passed(document, screen, full=wish.full)
     checks, noise = _checks(document["checks"], screen, wish), _noise(document["noise"], screen, wish)
     end = _verdict(document, screen, wish)
     blocks = _blocks(document["effects"], screen, full=wish.full)
     gaps = 0 if _tight(screen, wish) else max(len(blocks) - 1, 0)
-    facts_gap = int(bool(compared or checks or noise or document["limits"]))
-    below = len(compared) + len(checks) + len(noise) + facts_gap + len(end) + 1
+    facts_gap = int(bool(compared or checks or guards or noise or document["limits"]))
+    below = len(compared) + len(checks) + len(guards) + len(noise) + facts_gap + len(end) + 1
     room = screen.height - 1 - gaps - len(head) - 1 - below
     limits = _limits(document["limits"], room - _height(blocks), screen, wish)
-    facts = [*compared, *checks, *limits, *noise]
+    facts = [*compared, *checks, *guards, *limits, *noise]
     parts: list[Text] = [*head]
     for at, block in enumerate(_drawn(blocks, room - len(limits), full=wish.full)):
         parts += [Text(), *block] if at == 0 or gaps or wish.full else block
