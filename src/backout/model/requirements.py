@@ -15,10 +15,10 @@ from typing import NamedTuple, Union
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(.*)", re.DOTALL)
 _CLAUSE = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>)\s*([^,\s()]+)\s*")
-_COMMIT = re.compile(r"(?:\.git)?@(?:[0-9a-f]{40}|[0-9a-f]{64})(?=[#&]|$)")
+_COMMIT = re.compile(r"(?:\.git)?@(?:[0-9a-f]{40}|[0-9a-f]{64})(?=[#&\s]|$)")
 _HASH = re.compile(r"[#&](?:sha256|sha384|sha512)=[0-9a-f]{64,128}")
 _EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
-_WHEEL = re.compile(r"([A-Za-z0-9_.]+)-[^-/]+(?:-\d[^-/]*)?-[^-/]+-[^-/]+-[^-/]+\.whl(?=[#?]|$)")
+_WHEEL = re.compile(r"([A-Za-z0-9_.]+)-[^-/]+(?:-\d[^-/]*)?-[^-/]+-[^-/]+-[^-/]+\.whl(?=[#?\s]|$)")
 _REPOSITORY = re.compile(r"^(?:git|hg|svn|bzr)\+[^#]*/([A-Za-z0-9._-]+?)(?:\.git)?(?:@[^#/]*)?(?:#|$)")
 _PIP = re.compile(r"pip(?:[0-9][0-9.]*)?")
 _INCLUDES = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}

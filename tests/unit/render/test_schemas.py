@@ -16,8 +16,8 @@ from backout.model.state import State
 from backout.model.verdict import ASK, Reason, Verdict
 from backout.render.schemas import names, schema
 
-OPTIONAL = {"backout.effects/1": {"compared"}}
-"""Fields that are not always there: `compared` is only where an environment is to be like another one."""
+OPTIONAL = {"backout.effects/1": {"compared", "guards"}}
+"""Fields that are not always there: `compared` where there is a `same_as`, `guards` where one had something to say."""
 
 
 def validate(document: dict[str, Any]) -> None:

@@ -17,5 +17,5 @@ def judge(guard: Guard, known: Known) -> list[Reason]:
     left = [effect for effect in known.effects if not effect.expected]
     if not left:
         return []
-    what = f"{number(len(left))} of {len(known.effects)} covered by no --expect: {named(left)}."
+    what = f"no --expect covers {len(left)} of {number(len(known.effects))}: {named(left)}."
     return [Reason(what, next="Expect them with --expect KIND:GLOB, or change the command.")]

@@ -32,10 +32,11 @@ def _days(value: object) -> tuple[int, ...]:
         raise WantedError(wanted, value)
     found = set()
     for item in value:
-        first, _, last = item.lower().partition("-") if isinstance(item, str) else ("", "", "")
-        if first not in DAYS or (last or first) not in DAYS:
+        first, dash, last = item.lower().partition("-") if isinstance(item, str) else ("", "", "")
+        last = last if dash else first
+        if first not in DAYS or last not in DAYS:
             raise WantedError(wanted, item)
-        begin, end = DAYS.index(first), DAYS.index(last or first)
+        begin, end = DAYS.index(first), DAYS.index(last)
         found |= {day % 7 for day in range(begin, end + 1 if begin <= end else end + 8)}
     return tuple(sorted(found))
 
