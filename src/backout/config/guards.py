@@ -130,7 +130,7 @@ def _require_open_windows(source: Source, windows: Placed, environments: Iterabl
         own = [(guard, path) for guard, path in windows if guard.judges(environment)]
         if own and not any(_open_together([guard for guard, _ in own], zones, season) for season in _SEASONS):
             others = " and ".join(f'"{guard.name}"' for guard, _ in own[:-1])
-            problem = f"leaves {environment} no minute of the week, together with {others}."
+            problem = f"is never open together with {others}: {environment} has no minute of the week left."
             raise source.error(own[-1][1], problem, "Widen one of them, or give them other environments.")
 
 
