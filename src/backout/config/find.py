@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from backout.config.parse import parse
 from backout.config.values import Config
@@ -18,7 +20,7 @@ def load(file: str | None = None, folder: str | None = None) -> Config:
 
     A named file that is not there, and any file that cannot be read or is wrong, is a ConfigError.
     """
-    path = Path(file) if file is not None else find(Path(folder) if folder is not None else _here())
+    path = Path(file) if file is not None else find(Path(folder) if folder is not None else here())
     if path is None:
         return Config()
     try:
@@ -26,12 +28,26 @@ def load(file: str | None = None, folder: str | None = None) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}).") from None
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}.", next="Name another file with --config."
-        ) from None
+        raise unreadable(path, error) from None
 
 
-def _here() -> Path:
+def tables(path: str | None, name: str) -> list[dict[str, Any]]:
+    """Give an array of tables of a file that was loaded, as it stands there; none where there is no file."""
+    try:
+        values = {} if path is None else tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} was changed while it was read: {error}.", next="Try again.") from None
+    found: list[dict[str, Any]] = values.get(name, [])
+    return found
+
+
+def unreadable(path: Path | str, error: OSError) -> ConfigError:
+    """Say that a backout.toml cannot be read, and why."""
+    return ConfigError(f"{path} cannot be read: {error.strerror}.", next="Name another file with --config.")
+
+
+def here() -> Path:
+    """Give the working folder; a ConfigError when it is gone."""
     try:
         return Path.cwd()
     except FileNotFoundError:

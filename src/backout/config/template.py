@@ -5,12 +5,12 @@ A line that starts with `#` and no space is a setting put out of force; the test
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
 import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from backout.config.writing import is_writable, key, text, texts
 
 _HEAD = """\
 # What backout should know about this machine and the application on it.
@@ -92,9 +92,9 @@ def render_template(found: Found) -> str:
     virtualenvs = _writable(found.virtualenvs)
     asked = [path for path in virtualenvs if path not in found.without_pip]
     watched = ["/etc", *dict.fromkeys(posixpath.dirname(path) for path in virtualenvs)]
-    name = _key(found.environment)
+    name = key(found.environment)
     parts = [
-        _HEAD.format(name=name, services=_texts(_writable(found.services)), watch=_texts(watched)),
+        _HEAD.format(name=name, services=texts(_writable(found.services)), watch=texts(watched)),
         *_left_out(_writable(found.foreign)),
         _CHECKS,
         *(_packages_check(name, path) for path in asked),
@@ -109,12 +109,12 @@ def render_template(found: Found) -> str:
 def _left_out(virtualenvs: list[str]) -> Iterable[str]:
     if virtualenvs:
         yield _FOREIGN
-        yield from (f"#   {_text(path)}\n" for path in virtualenvs)
+        yield from (f"#   {text(path)}\n" for path in virtualenvs)
 
 
 def _packages_check(name: str, virtualenv: str) -> str:
     run = f"{shlex.quote(virtualenv + '/bin/python')} -m pip check"
-    return _CHECK.format(name=name, title=_text(f"packages agree in {virtualenv}"), run=_text(run))
+    return _CHECK.format(name=name, title=text(f"packages agree in {virtualenv}"), run=text(run))
 
 
 def _installs(virtualenvs: list[str], requirements: list[str]) -> Iterable[str]:
@@ -124,25 +124,11 @@ def _installs(virtualenvs: list[str], requirements: list[str]) -> Iterable[str]:
     for number, (file, virtualenv) in enumerate(pairs, start=1):
         yield _INSTALL.format(
             name="packages" if number == 1 else f"packages-{number}",
-            run=_text(f"{shlex.quote(virtualenv + '/bin/pip')} install -r {shlex.quote(file)}"),
-            expect=_text(f"python-package:{virtualenv}:*"),
+            run=text(f"{shlex.quote(virtualenv + '/bin/pip')} install -r {shlex.quote(file)}"),
+            expect=text(f"python-package:{virtualenv}:*"),
         )
-
-
-def _key(name: str) -> str:
-    """Write a TOML key: bare where it may be (TOML 1.0, section Keys)."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
-
-
-def _text(value: str) -> str:
-    """Write a TOML basic string: JSON's, but DEL must be escaped, too (TOML 1.0, section String)."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _texts(values: Iterable[str]) -> str:
-    return f"[{', '.join(_text(value) for value in values)}]"
 
 
 def _writable(names: Iterable[str]) -> list[str]:
     """Leave out names with bytes that are not UTF-8: a TOML file cannot hold them."""
-    return [name for name in names if not any("\ud800" <= letter <= "\udfff" for letter in name)]
+    return [*filter(is_writable, names)]
