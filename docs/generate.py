@@ -96,13 +96,21 @@ EXAMPLE = Found(
 def commands() -> str:
     """Write every command with its options, as the parser knows them."""
     parser = build()
-    verbs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     shared = {option for action in parser._actions for option in action.option_strings}
     parts = ["## For every command\n", _table(parser, set())]
-    for name, verb in verbs.choices.items():
+    for name, verb in verbs(parser).items():
         parts.append(f"## backout {name}\n\n{verb.description}\n\n```text\n{_usage(verb)}\n```\n")
         parts.append(_table(verb, shared))
     return "\n".join(parts)
+
+
+def verbs(parser: argparse.ArgumentParser, before: str = "") -> dict[str, argparse.ArgumentParser]:
+    """Give every command by its name; of one with actions, such as `guard`, each action: `guard list`."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for inner in (action for action in parser._actions if isinstance(action, argparse._SubParsersAction)):
+        for name, verb in inner.choices.items():
+            found |= verbs(verb, f"{before}{name} ") or {f"{before}{name}": verb}
+    return found
 
 
 def _usage(verb: argparse.ArgumentParser) -> str:

@@ -43,7 +43,8 @@ SCREEN = Screen(80, 24)
 NEWS = {"since": "2026-11-23T17:04:12+00:00", "counts": {"file": {"edited": 1}, "debian-package": {"edited": 3}}}
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *DOCS.rglob("*.md")) if "_build" not in path.parts)
 
-expand = runpy.run_path(str(DOCS / "generate.py"))["expand"]
+generate = runpy.run_path(str(DOCS / "generate.py"))
+expand = generate["expand"]
 
 
 def page(name: str) -> str:
@@ -91,20 +92,16 @@ def completion() -> str:
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
-    """Every command by its name."""
-    found = next(action for action in build()._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(found.choices)
+    """Every command by its name, such as `run` or `guard list`."""
+    found: dict[str, argparse.ArgumentParser] = generate["verbs"](build())
+    return found
 
 
 def actions(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.Action]]:
     """Every argument and option, with the command that takes it."""
-    found = []
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found += [(name, inner) for name, verb in action.choices.items() for _, inner in actions(verb)]
-        elif action.dest != "help":
-            found.append(("", action))
-    return found
+    parsers = {"": parser, **generate["verbs"](parser)}
+    kinds = (argparse._SubParsersAction, argparse._HelpAction)
+    return [(name, action) for name, one in parsers.items() for action in one._actions if not isinstance(action, kinds)]
 
 
 def guide() -> str:

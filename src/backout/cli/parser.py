@@ -69,7 +69,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    for add in (*changing, _look, _compare, _drift, _gc, _doctor, _init, _drill):
+    for add in (*changing, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -103,7 +103,7 @@ def _verb(
     verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
 ) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill", "look", "compare", "drift")
+    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard")
     verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
@@ -142,6 +142,15 @@ def count(text: str) -> int:
         message = f"{text!r} is not a number from 1 on"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def limit(text: str) -> tuple[str, int]:
+    """Read KIND=N: a number, 0 or more, for a kind of effects."""
+    kind, _, number = text.rpartition("=")
+    if not kind or not re.fullmatch(r"[0-9]{1,6}", number):
+        message = f"{text!r} is not KIND=N such as python-package=5"
+        raise argparse.ArgumentTypeError(message)
+    return kind, int(number)
 
 
 def digest(text: str) -> str:
@@ -336,6 +345,50 @@ def _drift(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
 def _looking(verb: _Parser) -> None:
     verb.add_argument("--stored", action="store_true", help="ask no host; take the newest looks that are stored")
     verb.add_argument("--full", action="store_true", help="show everything")
+
+
+def _guard(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "guard", "rules that may refuse a change: list them, add one, replay them", "guard")
+    acts = verb.add_subparsers(dest="act", metavar="ACTION", required=True, parser_class=_Parser)
+    replaying = "replay guards over every recorded change: what each would have refused, and how much of it did harm"
+    for act, text, more in (
+        ("list", "every guard of backout.toml, and what is wrong with it", lambda _: None),
+        ("add", "append a guard to backout.toml; all that is there stays as it is", _guard_add),
+        ("test", replaying, _guard_test),
+    ):
+        inner = acts.add_parser(act, parents=[shared], help=text, description=f"{text[:1].upper()}{text[1:]}.")
+        more(inner)
+
+
+def _guard_add(verb: _Parser) -> None:
+    verb.usage = f"{verb.prog} RULE --why TEXT [options]"
+    verb.add_argument("rule", metavar="RULE", help="what it is about")
+    verb.add_argument("--why", metavar="TEXT", required=True, help="why it is there")
+    many = {"action": "append", "default": []}
+    options: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("--name", "NAME", "its name (default: the rule's)", {}),
+        ("--environment", "ENV", "an environment that it is about (default: all)", {**many, "dest": "environments"}),
+        ("--says", "TEXT", "what it means, in one sentence that a client understands", {}),
+        ("--owner", "WHO", "who answers for it", {}),
+        ("--review-by", "DATE", "the day by which somebody looks whether it is still right, such as 2027-03-01", {}),
+        ("--incident", "ID", "the incident that it comes from", {}),
+        ("--what", "KIND:GLOB", "effects that it is about", many),
+        ("--most", "KIND=N", "so many effects of a kind at most; * is all kinds together", {**many, "type": limit}),
+        ("--requirements", "PATH", "a requirements file that it looks at", many),
+        ("--hours", "TIMES", "when a change may be made, such as 09:00-17:00", {}),
+        ("--days", "DAY", "a day on which it may be made, such as mon", many),
+        ("--zone", "ZONE", "the time zone of hours and days, such as Europe/Berlin", {}),
+        ("--run", "CMD", "the command that judges", {}),
+        ("--within", "TIME", "how long that may take", {}),
+    ]
+    for option, value, text, settings in options:
+        verb.add_argument(option, metavar=value, help=text, **settings)
+    verb.add_argument("--override-allowed", action="store_true", help="let --override pass it")
+
+
+def _guard_test(verb: _Parser) -> None:
+    verb.add_argument("names", nargs="*", metavar="NAME", help="a guard (default: all)")
+    verb.add_argument("-e", "--environment", metavar="ENV", help="only changes of this environment (default: all)")
 
 
 def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

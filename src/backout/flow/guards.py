@@ -127,16 +127,20 @@ def _known(hearing: Hearing, alike: Sequence[Measured], staging: Staging) -> Kno
 
 def _answers(hearing: Hearing, document: dict[str, Any]) -> dict[str, Answer]:
     """Ask the programs, one after the other, in the order of the file."""
-    from backout import program
-
-    content = json.dumps(document).encode()
     answers = {}
     for guard in hearing.guarding.guards:
         if "answers" in rules.rule(guard.rule).NEEDS:
             hearing.step(f"asking the guard {guard.name}")
-            line, within_s = guard.settings["run"], guard.settings["within"]
-            answers[guard.name] = program.ask(guard.name, line, content, hearing.guarding.folder, within_s)
+            answers[guard.name] = answer(guard, document, hearing.guarding.folder)
     return answers
+
+
+def answer(guard: Guard, document: dict[str, Any], folder: str) -> Answer:
+    """Ask a guard's program about an effects document, in the folder of backout.toml."""
+    from backout import program
+
+    line, within_s = guard.settings["run"], guard.settings["within"]
+    return program.ask(guard.name, line, json.dumps(document).encode(), folder, within_s)
 
 
 def moments(at: float, zones: Sequence[str] | set[str]) -> dict[str, Moment]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -81,6 +81,24 @@ def held_against(twin: Twin, journal: Journal, measured: Sequence[Measured]) -> 
         compared, _ = found[one.document["digest"]]
         one.document.update(compared=compared, limits=[*one.document["limits"], *limits])
     return {digest: staging for digest, (_, staging) in found.items()}
+
+
+def in_place(
+    twin: Twin, effects: Sequence[Effect], hosts: Mapping[str, Sequence[dict[str, Any]]], documents: Documents
+) -> Staging | None:
+    """Tell which effects the twin's hosts had in place, from their changes as they stood at some time.
+
+    None where that cannot be told: it is not known what a sound change of theirs did.
+    """
+    selectors = [rule.what for rule in twin.differs]
+    needed = frozenset(key(effect) for effect in effects if exception(effect, selectors) is None)
+    question = _Question(twin, [], needed)
+    records = [_record(question, host, changes, documents) for host, changes in hosts.items()]
+    found = sort(effects, selectors, frozenset[bytes]().union(*(record.missing for record in records)))
+    sound = [(host, c["id"]) for host, changes in hosts.items() for c in changes if _is_of(c, twin) and _is_sound(c)]
+    if found.remainder and any(documents.of(*change) is None for change in sound):
+        return None
+    return Staging(twin.name, found, is_known=bool(records))
 
 
 class _Said(NamedTuple):

@@ -35,8 +35,13 @@ class Selector(NamedTuple):
     def _matches_package(self, subject: str) -> bool:
         """Match `PREFIX:NAME`, or a NAME under any prefix; names are compared as PEP 503 normalises them."""
         prefix, colon, name = self.glob.rpartition(":")
-        glob = prefix + colon + re.sub(r"[-_.]+", "-", name).lower()
+        glob = prefix + colon + normal(name)
         return fnmatch.fnmatchcase(subject if colon else subject.rpartition(":")[2], glob)
+
+
+def normal(name: str) -> str:
+    """Normalise the name of a Python package, as PEP 503 says."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _file_of(effect: Effect) -> str:

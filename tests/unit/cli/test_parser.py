@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, look, parity, run, split
+from backout.cli import commands, guard, look, parity, run, split
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
+from backout.model import rules
 
 VERBS = {
     "rehearse": "rehearse -- true",
@@ -26,13 +27,14 @@ VERBS = {
     "look": "look production",
     "compare": "compare staging production",
     "drift": "drift production",
+    "guard": "guard test",
     "gc": "gc",
     "doctor": "doctor",
     "init": "init",
     "drill": "drill",
 }
 """Each command, used rightly."""
-ELSEWHERE = {"look": look, "compare": parity, "drift": parity, "split": split}
+ELSEWHERE = {"look": look, "compare": parity, "drift": parity, "guard": guard, "split": split}
 """Where the functions of commands are that have a module of their own."""
 USED = sorted(VERBS.items())
 GLOBAL = [
@@ -291,3 +293,17 @@ def test_the_commands_own_json_option_is_not_ours(
     code, out, err = told(capsys, "run", "--", "npm", "ls", "--json")
     assert (code, out) == (2 if isinstance(error, UsageError) else 130, "")
     assert ("wrong" if code == 2 else "Interrupted") in err
+
+
+def test_every_key_of_a_rule_has_an_option_of_guard_add() -> None:
+    """A rule that comes is one that can be added from the command line without anybody thinking of it."""
+    known = vars(read("guard add forbid --why so"))
+    assert [key for name in rules.names() for key in rules.rule(name).KEYS if key not in known] == []
+
+
+@pytest.mark.parametrize("text", ["", "file", "=3", "file=", "file=-1", "file=many", "file=1.5"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    """A limit that was read as another one would let through what it is there for."""
+    with pytest.raises(UsageError, match="is not KIND=N"):
+        read(f"guard add max-effects --why so --most '{text}'")
+    assert read("guard add max-effects --why so --most file=3 --most '*=07'").most == [("file", 3), ("*", 7)]

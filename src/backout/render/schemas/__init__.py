@@ -14,7 +14,7 @@ _FOLDER = os.path.dirname(__file__)
 def names() -> list[str]:
     """List the documents that have a schema, such as backout.effects/1."""
     files = sorted(file for file in os.listdir(_FOLDER) if file.endswith(".json"))
-    return [file.removesuffix(".json").replace("-", "/") for file in files]
+    return ["/".join(file.removesuffix(".json").rsplit("-", 1)) for file in files]
 
 
 def schema(name: str) -> dict[str, Any]:
