@@ -173,3 +173,6 @@ PY
 # What several hosts give: each an sshd in a namespace of its own.
 cd / && rm -r $shop
 "$python" "$here/fleet.py"
+
+# What is told of guards.
+"$here/guards.sh" inside

@@ -106,7 +106,7 @@ def _changes(changes: Sequence[dict[str, Any]], screen: Screen, zone: tzinfo | N
 def _head(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> list[Text]:
     return [
         Text(screen.visible(change["change"]), "bold"),
-        Text(change["harm"] or "", "bold red"),
+        *([Text(change["harm"], "bold red")] if change["harm"] else []),
         Text(when_text(change["at"], zone), "dim"),
         Text(screen.visible(change["environment"] or ", ".join(change["hosts"]))),
     ]
