@@ -72,7 +72,9 @@ def test_of_many_refused_changes_a_few_are_named_and_the_rest_counted() -> None:
 def test_what_cannot_be_told_says_why() -> None:
     """A change that nobody knows any more is no change that was let through."""
     document = sample("guard-test-1.json")
-    row = document["guards"][0] | {"not_judged": [{"why": "Its effects are not known any more.", "changes": ["a", "b"]}]}
+    row = document["guards"][0] | {
+        "not_judged": [{"why": "Its effects are not known any more.", "changes": ["a", "b"]}]
+    }
     unreached = [{"environment": "production", "host": "web2", "what": "web2: no route to host."}]
     drawn = guard_test({**document, "guards": [row], "unreached": unreached}, SCREEN, UTC)
     assert "Not judged 2 changes: Its effects are not known any more." in drawn

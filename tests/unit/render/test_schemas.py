@@ -49,6 +49,8 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "error",
             "facts",
             "gc",
+            "guard-test",
+            "guards",
             "hosts",
             "init",
             "looks",
