@@ -16,6 +16,7 @@ from backout.render.when import when_text
 
 _MOST = 5
 """So many refused changes of a sort are named; `--json` has all."""
+_NEXT = labelled("Next", [Text("backout guard add RULE --why TEXT")])
 
 
 def guards(document: dict[str, Any], screen: Screen) -> str:
@@ -63,7 +64,7 @@ def _setting(value: Any) -> str:
 
 def guard_test(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None) -> str:
     """Draw a `backout.guard-test/1` document: guard by guard what it would have refused, and whether that did harm."""
-    lines: list[Text] = []
+    lines = [] if document["guards"] else [Text("There is no guard to be replayed."), *_NEXT]
     for row in document["guards"]:
         lines += [*([Text()] if lines else []), *_tested(row, screen, zone)]
     for row in document["unreached"]:

@@ -46,6 +46,7 @@ def test_without_a_guard_the_way_to_one_is_told(config: str | None) -> None:
     drawn = guards({"config": config, "guards": []}, SCREEN)
     assert "backout guard add RULE --why TEXT" in drawn
     assert (config or "There is no backout.toml") in drawn
+    assert "backout guard add RULE --why TEXT" in guard_test({"guards": [], "unreached": []}, SCREEN)
 
 
 def test_refused_changes_are_told_by_what_they_did() -> None:
