@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from backout.config.append import appended
 from backout.config.writing import table
+from backout.errors import FailedError
 from backout.model.incident import INCIDENT
 from backout.store.sqlite import SqliteJournal
 from kit.cli import CHECKED, Backout
@@ -213,6 +216,24 @@ def test_a_guard_is_added_listed_and_in_force(backout: Backout) -> None:
     refused, code = backout.json("rehearse", *SILENT, "--", "echo 4 > app.conf")
     assert code == 3
     assert 'an "edit" went wrong' in refused["verdict"]["reasons"][0]["what"]
+
+
+def test_somebody_elses_file_is_not_taken_over(place: Any, in_child: Any) -> None:
+    """A group may write it; but under another owner, its own owner would not be allowed to believe it any more."""
+    os.chmod(place.root, 0o777)
+    file = place.write("backout.toml", "# ours\n", 0o666)
+
+    new = appended(file, "guards", {"rule": "reversible", "why": "so"})
+
+    def write() -> str:
+        try:
+            new.write()
+        except FailedError as error:
+            return error.what
+        return "done"
+
+    assert "belongs to another user" in in_child(write, uid=65534)
+    assert (Path(file).read_text(), os.listdir(place.root)) == ("# ours\n", ["backout.toml"])
 
 
 @pytest.mark.parametrize(

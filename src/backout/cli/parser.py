@@ -362,7 +362,8 @@ def _guard(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
 
 def _guard_add(verb: _Parser) -> None:
     verb.usage = f"{verb.prog} RULE --why TEXT [options]"
-    verb.add_argument("rule", metavar="RULE", help="what it is about")
+    rules = "checked, command, expected-only, forbid, max-effects, max-jump, no-open-incident, pinned, reversible"
+    verb.add_argument("rule", metavar="RULE", help=f"the rule: {rules}, staged-first or window")
     verb.add_argument("--why", metavar="TEXT", required=True, help="why it is there")
     many = {"action": "append", "default": []}
     options: list[tuple[str, str, str, dict[str, Any]]] = [

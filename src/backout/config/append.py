@@ -144,12 +144,22 @@ def _copy(path: str) -> Iterator[tuple[str, bytes]]:
         shutil.copy2(path, copy)
         owner, mine = os.stat(path), os.stat(copy)
         if (owner.st_uid, owner.st_gid) != (mine.st_uid, mine.st_gid):
-            os.chown(copy, owner.st_uid, owner.st_gid)
-            os.chmod(copy, stat.S_IMODE(owner.st_mode))
+            _give(copy, owner, path)
         yield copy, Path(copy).read_bytes()
     finally:
         with suppress(FileNotFoundError):
             os.unlink(copy)
+
+
+def _give(copy: str, owner: os.stat_result, path: str) -> None:
+    """Give the copy to whom the file belongs: under another owner its commands would not be trusted any more."""
+    try:
+        os.chown(copy, owner.st_uid, owner.st_gid)
+        os.chmod(copy, stat.S_IMODE(owner.st_mode))
+    except PermissionError:
+        raise FailedError(
+            f"{path} belongs to another user or group, which only root can keep so.", next="Try again with sudo."
+        ) from None
 
 
 def _extend(path: str, added: bytes) -> None:

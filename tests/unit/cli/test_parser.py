@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 from typing import Any
 
@@ -299,6 +300,14 @@ def test_every_key_of_a_rule_has_an_option_of_guard_add() -> None:
     """A rule that comes is one that can be added from the command line without anybody thinking of it."""
     known = vars(read("guard add forbid --why so"))
     assert [key for name in rules.names() for key in rules.rule(name).KEYS if key not in known] == []
+
+
+def test_the_help_of_guard_add_names_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody has to look a rule up elsewhere. They stand there as text, so that no start waits for their import."""
+    with pytest.raises(SystemExit):
+        read("guard add --help")
+    told = re.split(r"[ ,\n]+", re.sub(r"-\n +", "-", capsys.readouterr().out))
+    assert set(rules.names()) <= set(told)
 
 
 @pytest.mark.parametrize("text", ["", "file", "=3", "file=", "file=-1", "file=many", "file=1.5"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,23 @@ def test_a_file_that_was_changed_meanwhile_keeps_that_change(file: Path) -> None
     with pytest.raises(ConflictError, match="changed by somebody else meanwhile"):
         new.write()
     assert file.read_text() == FILE + "# saved meanwhile\n"
+    assert left_over(file) == []
+
+
+def test_of_two_at_once_none_is_lost_unsaid(file: Path) -> None:
+    """Whoever is told that a guard was added finds it in the file; the other is told to try again."""
+
+    def one(number: int) -> bool:
+        try:
+            appended(str(file), "guards", {"name": f"g{number}", **STAGED}).write()
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        added = [number for number, done in enumerate(pool.map(one, range(24))) if done]
+    assert sorted(guard.name for guard in parse(file.read_text()).guards) == sorted(f"g{number}" for number in added)
+    assert added
     assert left_over(file) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def wrong(*, there: tuple[str, ...] = (), **keys: object) -> list[str]:
 @pytest.mark.parametrize(("day", "count"), [("2026-11-27", 1), ("2026-11-28", 0), ("2027-01-01", 0), (None, 0)])
 def test_a_review_is_due_until_the_day_is_over(day: str | None, count: int) -> None:
     """A guard that nobody looks at any more is how rules outlive their reasons."""
-    due = {} if day is None else {"review_by": day}
+    due: dict[str, Any] = {} if day is None else {"review_by": day}
     assert len(wrong(rule="reversible", **due)) == count
 
 
