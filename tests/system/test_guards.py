@@ -176,6 +176,26 @@ def test_a_program_refuses_however_it_ends_but_with_0(backout: Backout, run: str
         assert "Guard command: its program" in shown
 
 
+def test_a_recorded_change_is_judged_by_its_own_bits(backout: Backout) -> None:
+    """`run --change` applies what lies in the stage: what is live says nothing of it."""
+    requirements = backout.folder / "requirements.txt"
+    configure(backout, f'rule = "pinned"\nrequirements = ["{requirements}"]\noverride = true')
+    command = ("--", "mkdir new; echo 'flask>=2' > new/r.txt; ln -s new/r.txt requirements.txt")
+    document, code = backout.json("run", "--yes", *command)
+    (told,) = document["guards"][0]["reasons"]
+    assert (code, requirements.exists()) == (3, False)
+    assert told.startswith(f"1 requirement without == or a hash: flask>=2 in {requirements}.")
+    again, code = backout.json("run", "--yes", "--change", document["change"])
+    assert (code, again["guards"]) == (3, document["guards"])
+    passing = ("--override", "pinned", "--why", "only this once")
+    applied, code = backout.json("run", "--yes", *passing, "--change", document["change"])
+    assert (code, requirements.read_text()) == (0, "flask>=2\n")
+    shown, _ = backout.json("show", applied["change"])
+    assert [row["outcome"] for row in shown["guards"]] == ["overridden"]
+    refused_first, _ = backout.json("show", document["change"])
+    assert [row["outcome"] for row in refused_first["guards"]] == ["refused"]
+
+
 def test_a_program_reads_the_effects_document_and_its_secrets_are_masked(backout: Backout) -> None:
     """It decides by what a person would read, and what it says is recorded."""
     policy = (

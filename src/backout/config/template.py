@@ -56,6 +56,14 @@ _COMMANDS = """
 # Anything else refuses it.
 """
 
+_GUARDS = """
+# Guards are rules that may refuse a change, each with its reason; none is on by default.
+#[[guards]]
+#rule = "max-jump"                      # a package may not cross a major version, unless --expect names it
+#why = "an upgrade that nobody asked for took the shop down"
+#override = true                        # --override max-jump --why TEXT passes it, and stays on record
+"""
+
 _INSTALL = """\
 [commands.{name}]
 run = {run}
@@ -102,6 +110,7 @@ def render_template(found: Found) -> str:
         _COMMANDS,
         *_installs(asked, _writable(found.requirements)),
         _MORE_COMMANDS,
+        _GUARDS,
     ]
     return "".join(parts)
 

@@ -44,6 +44,7 @@ def test_every_setting_that_is_put_out_of_force_would_be_right_in_force() -> Non
     config = parse(all_in_force)
     assert config.command("puppet").timeout_s == 600.0
     assert config.environment("production").checks[-1].start is not None
+    assert [(guard.rule, guard.override) for guard in config.guards] == [("max-jump", True)]
 
 
 def test_names_that_toml_cannot_hold_are_left_out_and_odd_ones_are_quoted() -> None:
