@@ -65,13 +65,13 @@ def appended(path: str, name: str, values: Mapping[str, object]) -> Appended:
     _require_texts(values)
     before = _read(path)
     text = before.decode("utf-8")
-    parse(text, path)
-    _require_array(text, path, name)
+    parse(_as_loaded(text), path)
+    _require_array(_as_loaded(text), path, name)
     added = _between(text) + table(name, values)
     if "\r\n" in text:
         added = added.replace("\n", "\r\n")
     try:
-        config = parse(text + added, path)
+        config = parse(_as_loaded(text + added), path)
     except ConfigError as error:
         error.state = f"Nothing was written to {path}."
         raise
@@ -92,6 +92,11 @@ def _read(path: str) -> bytes:
     if not os.access(path, os.W_OK) or not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
         raise _unwritable(path, "it is read-only")
     return content
+
+
+def _as_loaded(text: str) -> str:
+    """Give a text as `config.find.load` reads it: with a line feed at each line's end, whatever is in the file."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _unwritable(path: str, why: str) -> BackoutError:

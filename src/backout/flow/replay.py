@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from backout.config.values import Config
-from backout.errors import BackoutError
+from backout.errors import BackoutError, UsageError
 from backout.flow.documents import Documents
 from backout.flow.fleet import Fleet
 from backout.flow.guards import answer, moments
@@ -257,7 +257,10 @@ def _expected(body: Mapping[str, Any], document: Mapping[str, Any] | None) -> li
     """Give what was expected: as it was recorded, or nothing, where the document says of each effect that none was."""
     texts = body.get("expect", body.get("rollout", {}).get("expect"))
     if texts is not None:
-        return [parse_selector(text) for text in texts]
+        try:
+            return [parse_selector(text) for text in texts]
+        except UsageError:  # as another release wrote it, or somebody else
+            return None
     rows = [] if document is None else document["effects"]
     return [] if rows and all(row["expected"] is None for row in rows) else None
 
