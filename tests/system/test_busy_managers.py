@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,16 +10,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from kit.apt import Repository, apt_world, installed
 from kit.busy import World, world
 from kit.cli import Backout
 
 INSTALL = "apt-get install -y tiny-ours"
 AFTER_ALL = ("run", "--yes", "--change")
-PERIODIC = """APT::Sandbox::User "root";
-APT::Periodic::Enable "1";
-APT::Periodic::Update-Package-Lists "always";
-APT::Periodic::Download-Upgradeable-Packages "always";
-"""
 
 
 @pytest.fixture
@@ -41,48 +35,13 @@ class Busy(NamedTuple):
     root: Path
 
 
-class Repository:
-    """Packages of one file each, and the index that apt fetches."""
-
-    def __init__(self, root: Path) -> None:
-        self.folder, self._site, self._work = root / "repository", root / "site", root / "packages"
-        self.folder.mkdir()
-
-    def add(self, name: str) -> None:
-        """Add a package; apt knows of it when it has updated its lists."""
-        tree = self._work / name
-        (tree / "DEBIAN").mkdir(parents=True)
-        control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: tiny\n"
-        (tree / "DEBIAN/control").write_text(control)
-        file = tree / str(self._site / name).lstrip("/")
-        file.parent.mkdir(parents=True)
-        file.write_text(f"{name}\n")
-        built = self.folder / f"{name}.deb"
-        subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, built], check=True, capture_output=True)
-        content = built.read_bytes()
-        place = f"Filename: ./{name}.deb\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n\n"
-        with (self.folder / "Packages").open("a") as index:
-            index.write(control + place)
-
-
 @pytest.fixture
 def apt(root: Path) -> Iterator[tuple[Busy, Repository]]:
     """Give a world where nothing is installed, whose apt and dpkg know one repository of tiny packages."""
     repository = Repository(root)
     for name in ("tiny-ours", "tiny-theirs"):
         repository.add(name)
-    folders = {name: root / "world" / name for name in ("apt", "dpkg", "lib", "cache", "log")}
-    for within in ("apt/apt.conf.d", "dpkg/info", "dpkg/updates", "dpkg/triggers", "lib/periodic", "cache", "log/apt"):
-        (root / "world" / within).mkdir(parents=True)
-    (folders["apt"] / "sources.list").write_text(f"deb [trusted=yes] copy:{repository.folder} ./\n")
-    (folders["apt"] / "apt.conf.d/10periodic").write_text(PERIODIC)
-    (folders["dpkg"] / "status").touch()
-    places = zip(
-        folders.values(), ("/etc/apt", "/var/lib/dpkg", "/var/lib/apt", "/var/cache/apt", "/var/log"), strict=True
-    )
-    backout = Backout(root)
-    with world(backout.folder, list(places)) as live:
-        live.holds(backout)
+    with apt_world(root, repository) as (backout, live):
         daily(live)
         yield Busy(backout, live, root), repository
 
@@ -91,17 +50,6 @@ def daily(live: World) -> None:
     """Do what apt's timers do: fetch the lists, and the packages that could be upgraded."""
     for what in ("update", "install"):
         live("/usr/lib/apt/apt.systemd.daily", what)
-
-
-def installed(live: World) -> list[str]:
-    """Give the packages that dpkg knows; none may be half done."""
-    assert live("dpkg", "--audit").stdout == ""
-    live("apt-get", "check")
-    return (
-        live("dpkg-query", "--show", "--showformat=${Package} ").stdout.split()
-        if live("cat", "/var/lib/dpkg/status").stdout
-        else []
-    )
 
 
 def during(busy: Busy, command: str, act: Callable[[], object]) -> Any:
@@ -134,11 +82,11 @@ def test_apts_daily_timer_and_an_installation_do_not_meet(apt: tuple[Busy, Repos
     code, said = when(busy, INSTALL, renew)
     assert code == 0, said
     assert "keeps its live version" in " ".join(said.split())
-    assert installed(busy.live) == ["tiny-ours"]
+    assert installed(busy.live) == {"tiny-ours": "1"}
     assert (busy.root / "site/tiny-ours").read_text() == "tiny-ours\n"
     assert "tiny-late" in busy.live("apt-get", "install", "--simulate", "tiny-late").stdout
     assert busy.backout("back").returncode == 0
-    assert installed(busy.live) == []
+    assert installed(busy.live) == {}
     assert "tiny-late" in busy.live("apt-get", "install", "--simulate", "tiny-late").stdout
 
 
@@ -150,10 +98,10 @@ def test_two_installations_are_a_conflict_and_no_package_is_lost(apt: tuple[Busy
     assert code == 6, said
     assert "/var/lib/dpkg/status" in said
     assert "rehearse again" in " ".join(said.split())
-    assert installed(busy.live) == ["tiny-theirs"]
+    assert installed(busy.live) == {"tiny-theirs": "1"}
     done = busy.backout("run", "--yes", "--", INSTALL)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert installed(busy.live) == ["tiny-ours", "tiny-theirs"]
+    assert installed(busy.live) == {"tiny-ours": "1", "tiny-theirs": "1"}
 
 
 APPLY = "puppet apply --detailed-exitcodes {}"

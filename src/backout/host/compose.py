@@ -161,7 +161,9 @@ class _Laying:
         if self._sides[path] == PARTED:
             with open(_new(name), "wb") as file:
                 file.write(self._recorded.parted(path, self._chosen))
-            _settle(name, state)
+            # Not the recorded time: by that and its size, apt takes dpkg's status for the one that its cache is of.
+            with held(name) as descriptor:
+                set_metadata(descriptor, state)
             return
         source = None if bits.staged is None else self._sources.name(bits.staged)
         if source is not None and self._may_link and self._is_fit(path, source, state) and _link(source, name):
