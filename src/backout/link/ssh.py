@@ -42,12 +42,13 @@ _FIND_PYTHON = (
     f'"$p" -I -S -X utf8 -c "import sys; sys.version_info >= (3, 9) or sys.exit({_TOO_OLD}); import json; '
     'exec(json.loads(sys.stdin.buffer.raw.readline()))"; c=$?; '
     f'case $c in {_TOO_OLD}) v=$("$p" -I -c "import sys; print(sys.version.split()[0])"); f="$f $v";; '
-    "126|127) ;; *) exit $c;; esac; done; "
+    '126|127) ;; *) [ "$c" -le 128 ] || kill -9 $$; exit $c;; esac; done; '
     f"echo; echo {WORD} python $f"
 )
 """Starts the first Python that is new enough, once: what asked for its version first would double what a start costs.
 
-A name that leads to none (126, 127) is passed over. No `site`: what a host has installed for its Python is not ours.
+A name that leads to none (126, 127) is passed over; a half that is killed takes the shell along. No `site`: what a host
+has installed for its Python is not ours.
 """
 _AS_ROOT = f'[ "$(id -u)" = 0 ] || {{ echo; echo {WORD} sudo; exec sudo -n -H -- /bin/sh -c "$1"; }}; '
 

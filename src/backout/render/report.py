@@ -29,7 +29,8 @@ _DECISIONS = {
 }
 _RESULTS = {"healthy": ("healthy", "green"), "unhealthy": ("unhealthy", "bold red"), "not_run": ("not run", "dim")}
 _ROOMY = 30
-_MOST_CHECKS, _MOST_LIMITS, _MOST_REASONS = 4, 2, 4
+_MOST_CHECKS, _MOST_LIMITS, _LINES_OF_ONE = 4
+_MOST_REASONS = 4, 2, 4
 _STANDING = ("Only programs that honour http_proxy", "The rehearsal had no network", "Rehearsed without root")
 """How the limits begin that are said of every rehearsal of a kind: nobody reads them twice."""
 
@@ -255,7 +256,7 @@ def _verdict(document: dict[str, Any], screen: Screen, wish: Wish) -> list[Text]
     width, more = screen.width - LABEL, screen.plain("…")
     headline, *below = wrapped(screen.plain(" · ").join(filter(None, (word, " ".join(states)))), width)
     headline.stylize(style, 0, len(word))
-    most = 0 if wish.full else 1 if _tight(screen, wish) else 2
+    most = 0 if wish.full else _LINES_OF_ONE if len(reasons) == 1 else 1 if _tight(screen, wish) else 2
     told: list[Text] = []
     shown = reasons if wish.full or len(reasons) == _MOST_REASONS + 1 else reasons[:_MOST_REASONS]
     for reason in shown:
