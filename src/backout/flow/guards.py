@@ -16,7 +16,7 @@ from backout.model.effect import effect_from
 from backout.model.guard import OVERRIDDEN, REFUSED, WARNED, Answer, Guard, Known, Moment
 from backout.model.incident import INCIDENT, open_on
 from backout.model.staging import NOWHERE, Staging
-from backout.model.verdict import Reason, refused
+from backout.model.verdict import ALLOW, Reason, refused
 from backout.store.journal import Journal
 
 Texts = Mapping[str, "str | None"]
@@ -109,7 +109,7 @@ def _known(hearing: Hearing, alike: Sequence[Measured], staging: Staging) -> Kno
         after=hearing.wanted.after,
         document=document,
         expect=hearing.wanted.expect,
-        asked=any(one.asked for one in alike),
+        asked=any(one.verdict.decision != ALLOW for one in alike),  # what is refused already needs nobody
         checks=0 if environment is None else len(environment.checks),
         staging=staging,
     )

@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Union
 
+from backout.model.selector import normal
+
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(.*)", re.DOTALL)
 _CLAUSE = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>)\s*([^,\s()]+)\s*")
@@ -95,11 +97,6 @@ def in_command(words: Sequence[str], folder: str) -> list[Row]:
             folder = os.path.normpath(os.path.join(folder, command[1]))
         found += _asked(_of_pip(command), folder)
     return found
-
-
-def normalised(name: str) -> str:
-    """Write a package's name as PEP 503 has it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _with_file(text: str, file: str) -> str:
@@ -206,13 +203,13 @@ def _requirement(text: str, *, hashed: bool) -> Requirement:
     match = _NAME.fullmatch(text)
     name, rest = (match[1], match[2].strip()) if match else ("", text)
     if match and rest.startswith("@"):
-        return Requirement(text, normalised(name), exact=hashed or _is_exact_address(rest))
+        return Requirement(text, normal(name), exact=hashed or _is_exact_address(rest))
     if "/" in text.partition(";")[0] or text.partition(" ;")[0].endswith((".whl", ".zip", ".gz", ".bz2", ".xz")):
         return Requirement(text, _name_in(text), exact=hashed or _is_exact_address(text))
     versions = rest.partition(";")[0].strip("() ")
     clauses = [_CLAUSE.fullmatch(clause) for clause in versions.split(",")]
     exact = any(clause and clause[1] in ("==", "===") and "*" not in clause[2] for clause in clauses)
-    return Requirement(text, normalised(name), exact=bool(name) and (hashed or exact))
+    return Requirement(text, normal(name), exact=bool(name) and (hashed or exact))
 
 
 def _is_exact_address(text: str) -> bool:
@@ -223,4 +220,4 @@ def _is_exact_address(text: str) -> bool:
 def _name_in(text: str) -> str:
     egg, wheel, repository = _EGG.search(text), _WHEEL.search(text), _REPOSITORY.search(text)
     found = egg or wheel or repository
-    return normalised(found[1]) if found else ""
+    return normal(found[1]) if found else ""
