@@ -66,6 +66,7 @@ def captures() -> dict[str, str]:
         "run.txt": report(sample("applied-1.json"), SCREEN),
         "refused.txt": report(sample("refused-1.json"), SCREEN),
         "compared.txt": report(sample("compared-1.json"), SCREEN, Wish(zone=UTC)),
+        "guarded.txt": report(sample("guarded-1.json"), SCREEN),
         "log.txt": change.log(sample("changes-1.json"), SCREEN, UTC),
         "conflict.txt": change.back(sample("conflict-1.json"), SCREEN),
         "fleet.txt": rollout.rehearsals(sample("rehearsals-1.json"), SCREEN),

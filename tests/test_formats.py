@@ -142,7 +142,9 @@ def test_there_is_a_sample_of_every_document() -> None:
     assert set(names()) - recorded == NOT_RECORDED
 
 
-@pytest.mark.parametrize("name", ["effects-1.json", "applied-1.json", "refused-1.json", "compared-1.json"])
+@pytest.mark.parametrize(
+    "name", ["effects-1.json", "applied-1.json", "refused-1.json", "compared-1.json", "guarded-1.json"]
+)
 def test_the_digest_of_an_effects_document_is_still_computed_alike(name: str) -> None:
     """`--accept` with a digest that an older release printed must mean the same effects."""
     document = json.loads((SAMPLES / name).read_text())

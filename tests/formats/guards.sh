@@ -64,3 +64,5 @@ backout guard add max-effects --name few-packages --most python-package=2 --envi
 backout guard add forbid --what "python-package:*" --name no-packages --why "tried for a week" >/dev/null
 backout --json guard list >"$here/guards-1.json"
 backout --json guard test >"$here/guard-test-1.json"
+backout --json rehearse --override max-jump --why "ada asked for it" --expect "python-package:*" \
+    -- "$install flask-3.1.3 jinja2-3.1.6 werkzeug-3.1.3" >"$here/guarded-1.json" || [ $? = 3 ]
