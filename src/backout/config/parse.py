@@ -6,6 +6,7 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from backout.config.nearest import did_you_mean
 from backout.config.place import Path
@@ -14,10 +15,12 @@ from backout.config.values import NETWORKS, Command, Config, Environment
 from backout.errors import ConfigError
 from backout.model import convert
 from backout.model.check import Check
-from backout.model.guard import Guard
 from backout.model.rollout import Pace
 from backout.model.selector import Rule
 from backout.model.shape import DEEPEST, is_deeper
+
+if TYPE_CHECKING:
+    from backout.model.guard import Guard
 
 TOP_KEYS = ("environments", "commands", "guards")
 PACE_KEYS = ("canary", "wave", "pause", "max_failures")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from backout.config.nearest import did_you_mean
 from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
-from backout.model.guard import Guard
 from backout.model.rollout import Pace
 from backout.model.selector import Rule, Selector
+
+if TYPE_CHECKING:
+    from backout.model.guard import Guard  # only where there are guards is it imported: every command reads its config
 
 LOCAL = "local"
 """The host that is this machine."""
