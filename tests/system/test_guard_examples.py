@@ -87,7 +87,7 @@ def test_the_policy_in_rego_refuses_what_it_says_and_nothing_else(shop: Backout,
     (shop.folder / "policy").mkdir()
     (policy,) = [block for block in blocks("text") if block.startswith("package main")]
     (shop.folder / "policy" / "changes.rego").write_text(policy)
-    configure(shop, "policy")
+    configure(shop, "rego")
     code, reason = changed(shop, "rm -r venv/lib/python3.12/site-packages/flask-2.2.5.dist-info")
     assert code == 3
     assert f"{shop.folder}/venv:flask would go" in reason
