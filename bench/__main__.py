@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, parity, split, start
+from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, parity, split, start, trial
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -25,6 +25,7 @@ BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
     "scan": (files.effects, 3),
     "apply": (files.apply, 5),
     "back": (packages.back, 5),
+    "trial": (trial.trial, 10),
 }
 """Each bench, and how many rounds it takes to be steady."""
 

@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,23 +112,22 @@ def composed(case: Case, backout: Backout, before: dict[bytes, Any], bare: dict[
     change = recorded(backout.state, newest=False)
     kept = {os.fsencode(path) for path in case.expect.get("kept", ())}
     whole = seen(backout.state, change, range(len(change.atoms)), backout.folder)
-    assert difference(alone(case, whole, before), alone(case, bare, before)) == {}
     none = seen(backout.state, change, (), backout.folder)
-    shown = [
-        {path: row for path, row in alone(case, tree, before).items() if path not in kept} for tree in (none, before)
-    ]
-    assert difference(*shown) == {}
+    trees = [alone(case, tree, (before, bare, live)) for tree in (whole, bare, none, before)]
+    kept = {os.fsencode(path) for path in case.expect.get("kept", ())}
+    assert difference(*trees[:2]) == {}
+    assert {path: rows for path, rows in difference(*trees[2:]).items() if path not in kept} == {}
     assert difference(picture(backout.folder), live) == {}
 
 
-def alone(case: Case, shown: dict[bytes, Any], before: dict[bytes, Any]) -> dict[bytes, Any]:
-    """Leave out what has several names, and attributes that are not for a command in a view to see (xattr(7))."""
-    several = {path for tree in (shown, before) for path, row in tree.items() if len(row.get("links", ())) > 1}
-    return {
-        path: {**row, "xattrs": {key: value for key, value in row["xattrs"].items() if not key.startswith("trusted.")}}
-        for path, row in told_apart(case, shown).items()
-        if path not in several
-    }
+def alone(case: Case, shown: dict[bytes, Any], trees: Sequence[dict[bytes, Any]]) -> dict[bytes, Any]:
+    """Leave out what has several names in any tree, and attributes that no command in a view may see (xattr(7))."""
+    several = {path for tree in trees for path, row in tree.items() if len(row.get("links", ())) > 1}
+    told = {path: row for path, row in told_apart(case, shown).items() if path not in several}
+    for path, row in told.items():
+        visible = {key: value for key, value in row.get("xattrs", {}).items() if not key.startswith("trusted.")}
+        told[path] = {**row, "xattrs": visible}
+    return told
 
 
 def through_backout(case: Case, backout: Backout, bare: dict[bytes, Any], code: int) -> None:

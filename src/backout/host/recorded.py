@@ -98,6 +98,10 @@ class Recorded:
         steps = [step for step in self.applied.steps if isinstance(step, Switch) and step.staged in sources]
         return [(step.path, sources[step.staged]) for step in steps]
 
+    @cached_property
+    def _sources(self) -> dict[bytes, bytes]:
+        return dict(self.tied)
+
     @property
     def in_place(self) -> set[bytes]:
         """Name what the change writes in place, because it has other names."""
@@ -197,8 +201,13 @@ class Recorded:
             step = step if isinstance(step, Switch) else None
             if path in self._steps and step is None:
                 break
+        if isinstance(step, Switch) and step.want is None:
+            return Bits(step, None)
+        source = self._steps.get(self._sources.get(path + below, b""))
+        if isinstance(source, Write):  # the name of a file that is written in place: it may lie there as it was
+            return Bits(step, source.after_copy)
         if isinstance(step, Switch):
-            return Bits(step, None if step.want is None else step.staged + below)
+            return Bits(step, step.staged + below)
         return Bits(step, step.after_copy if isinstance(step, Write) else None)
 
     def names_of(self, status: os.stat_result) -> int:

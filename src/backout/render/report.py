@@ -29,8 +29,8 @@ _DECISIONS = {
 }
 _RESULTS = {"healthy": ("healthy", "green"), "unhealthy": ("unhealthy", "bold red"), "not_run": ("not run", "dim")}
 _ROOMY = 30
-_MOST_CHECKS, _MOST_LIMITS, _LINES_OF_ONE = 4
-_MOST_REASONS = 4, 2, 4
+_MOST_CHECKS, _MOST_LIMITS, _MOST_REASONS = 4, 2, 4
+_LINES_OF_ONE = 4
 _STANDING = ("Only programs that honour http_proxy", "The rehearsal had no network", "Rehearsed without root")
 """How the limits begin that are said of every rehearsal of a kind: nobody reads them twice."""
 
