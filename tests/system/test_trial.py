@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from backout.errors import ConflictError, UsageError
+from backout.errors import ConflictError, NeedsPersonError, UsageError
 from backout.host import checks, rehearse
 from backout.host.mounting import tmpfs
 from backout.host.sandbox import Sandbox
@@ -163,6 +163,17 @@ def test_what_has_no_bits_cannot_be_tried(backout: Backout) -> None:
     assert backout("gc", "--older-than", "0s").returncode == 0
     with half(backout.state) as host, pytest.raises(UsageError, match="gc let its bits go"):
         host.acting.trial(change, [], [])
+
+
+def test_a_record_that_does_not_fit_together_is_named(backout: Backout) -> None:
+    """Effects of paths that the change did not touch: a person has to look, and nothing is tried by halves (exit 5)."""
+    change = refused(backout)
+    path = backout.state / "changes" / change / "effects.json"
+    document = json.loads(path.read_text())
+    document["effects"][0]["paths"] = ["/etc/elsewhere"]
+    path.write_text(json.dumps(document))
+    with half(backout.state) as host, pytest.raises(NeedsPersonError, match=r"damaged: .*effects\.json"):
+        host.acting.atoms(change)
 
 
 def test_the_rest_of_a_change_is_one_of_its_own(backout: Backout) -> None:

@@ -80,13 +80,13 @@ class Archive:
         """Read the plan; NeedsPersonError when it is damaged, UsageError when gc let it go."""
         content = self._read(b"plan.json")
         if expected_hash is not None and hashlib.sha256(content).hexdigest() != expected_hash:
-            raise self._damaged(b"plan.json")
+            raise self.damaged(b"plan.json")
         try:
             plan = unpack_plan(shape.load(content))
         except ValueError as error:
-            raise self._damaged(b"plan.json") from error
+            raise self.damaged(b"plan.json") from error
         if not all(map(self._is_staged, places(plan))) or any(map(self._is_state, map(_live, plan.steps))):
-            raise self._damaged(b"plan.json")
+            raise self.damaged(b"plan.json")
         return plan
 
     def _is_staged(self, path: bytes) -> bool:
@@ -103,22 +103,23 @@ class Archive:
         try:
             rows = shape.load(zlib.decompress(self._read(b"raw.json.gz"), _GZIP))
             if not _ROWS(rows):
-                raise self._damaged(b"raw.json.gz")
+                raise self.damaged(b"raw.json.gz")
             return [RawEffect(os.fsencode(path), unpack(before), unpack(after)) for path, before, after in rows]
         except (ValueError, EOFError, zlib.error) as error:
-            raise self._damaged(b"raw.json.gz") from error
+            raise self.damaged(b"raw.json.gz") from error
 
     def document(self) -> dict[str, Any]:
         """Read the effects document."""
         try:
             document: dict[str, Any] = shape.load(self._read(b"effects.json"))
         except ValueError as error:
-            raise self._damaged(b"effects.json") from error
+            raise self.damaged(b"effects.json") from error
         if not DOCUMENT(document):
-            raise self._damaged(b"effects.json")
+            raise self.damaged(b"effects.json")
         return document
 
-    def _damaged(self, name: bytes) -> NeedsPersonError:
+    def damaged(self, name: bytes) -> NeedsPersonError:
+        """Say that one of a change's files is not as it was written."""
         return NeedsPersonError(
             f"What is kept of change {self.change} is damaged: {os.fsdecode(self.folder + b'/' + name)}.",
             state="Nothing was changed; the pre-images in the stage are untouched.",
@@ -136,7 +137,7 @@ class Archive:
         except OSError as error:
             if error.errno not in (*GONE, errno.ESTALE):
                 raise
-            raise self._damaged(name) from error
+            raise self.damaged(name) from error
 
     def drop(self, folders: Iterable[bytes] = ()) -> None:
         """Let the change's bits go: its stage folders, plan and raw effects; the document stays readable."""

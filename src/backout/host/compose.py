@@ -61,9 +61,13 @@ def fill(wanted: Wanted, layers: Sequence[Layer]) -> None:
     moved = {conflict.path for conflict in conflicts}
     work = _Laying(wanted, sides, layers)
     try:
-        work.lay([path for path in laid if path not in moved])
+        work.lay([path for path in laid if not moved or _switched(recorded.bits(path)) not in moved])
     finally:
         work.close()
+
+
+def _switched(bits: Bits) -> bytes | None:
+    return bits.step.path if bits.step else None
 
 
 class _Laying:

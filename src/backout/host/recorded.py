@@ -56,6 +56,9 @@ class Recorded:
         self.raw: dict[bytes, RawEffect] = {effect.path: effect for effect in archive.raw()}
         self.document = archive.document()
         self.effects: tuple[Effect, ...] = tuple(map(effect_from, self.document["effects"]))
+        told = {path for effect in self.effects for path in effect.paths}
+        if not told.union(os.fsencode(row["path"]) for row in self.document["noise"]) <= self.raw.keys():
+            raise archive.damaged(b"effects.json")
         self.output = archive.output()
         self.live, self.laid = (AFTER, BEFORE) if self.standing else (BEFORE, AFTER)
         self.plan = undo_plan(self.applied) if self.standing else self.applied

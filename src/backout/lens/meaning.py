@@ -11,7 +11,7 @@ from backout import lens as folder
 from backout.lens.noise import fold_noise
 from backout.lens.textdiff import diffs
 from backout.lens.view import View
-from backout.model.effect import Effect, Noise, RawEffect, file_effect, order
+from backout.model.effect import KINDS, Effect, Noise, RawEffect, file_effect, order
 
 
 class Meaning(NamedTuple):
@@ -56,7 +56,7 @@ def part(path: bytes, before: bytes, after: bytes, effects: Sequence[Effect], ch
     What no lens explains of it is one `file` effect: where that is chosen, all others are taken out, not put in.
     """
     kinds = {effect.kind for effect in effects} - {"file"}
-    if len(kinds) != 1:
+    if len(kinds) != 1 or not kinds <= set(KINDS):
         return None
     lens = importlib.import_module(f"{folder.__name__}.{kinds.pop().replace('-', '_')}")
     there = {effect.subject for effect in chosen}
