@@ -48,7 +48,7 @@ class Recorded:
 
     def __init__(self, ledger: Ledger, change: Change) -> None:
         """Read it; a UsageError where there is nothing of it to compose from, a ConflictError where it moved on."""
-        _must_have_bits(change)
+        require_bits(change)
         self.change = change
         self.standing = change.state == KEPT and change.undone_by is None
         archive = Archive(ledger.state, change.id)
@@ -264,12 +264,12 @@ class Recorded:
         return tuple(
             ServiceRequest(action, step.unit)
             for step in steps
-            for action in (_again(step, there=step.unit in told) if self.standing else step.requests)
+            for action in (again(step, there=step.unit in told) if self.standing else step.requests)
             if self.standing or step.unit in told or (told and not step.unit)
         )
 
 
-def _again(step: Service, *, there: bool) -> tuple[str, ...]:
+def again(step: Service, *, there: bool) -> tuple[str, ...]:
     """Choose what a service of a change that stands is asked: to use other files, or to be as it was before."""
     active, last = step.expect.get("active"), step.requests[-1:]
     if step.unit and not there and active is False and last != ("stop",):
@@ -300,7 +300,8 @@ def _lines(content: bytes | None) -> list[bytes] | None:
     return None if content is None else sorted(content.split(b"\n"))
 
 
-def _must_have_bits(change: Change) -> None:
+def require_bits(change: Change) -> None:
+    """Refuse a change of which nothing is kept that a view could be composed from."""
     if change.body.get("adopted"):
         raise UsageError(f"Change {change.id} is drift that was adopted: backout has no bits of it.")
     if change.expired:
