@@ -252,7 +252,11 @@ def test_what_cannot_be_split_is_told_apart(backout: Backout) -> None:
     (backout.folder / "backout.toml").write_text('[environments.production]\nhosts = ["local"]\n')
     document, _ = backout.json("run", *SILENT, "--yes", "--", "echo new > new")
     assert "has no checks" in backout("split", document["change"]).stderr
+    (backout.folder / "backout.toml").unlink()
+    nowhere = backout("split", document["change"]).stderr
+    assert "No environment of backout.toml lists this machine" in " ".join(nowhere.split())
     undone, _ = backout.json("back")
+    checked(backout, "true")
     assert "is the back-out of" in backout("split", undone["undone"][0]["by"]).stderr
     (backout.folder / "backout.toml").write_text('[environments.both]\nhosts = ["local", "web2.invalid"]\n')
     several = backout("split", "-e", "both", document["change"])

@@ -35,6 +35,7 @@ class Asked(NamedTuple):
 
 def split_command(session: Session, wanted: Wanted, asked: Asked, halves: Sequence[Open]) -> tuple[dict[str, Any], int]:
     """Rehearse a command, record it as refused, and split that; a FailedError where no check turned red."""
+    _require_checks(session, asked)
     require_finished(session)
     measured = measure(session, wanted)
     if not turned_red([CheckResult(**row) for row in measured.document["checks"]]):
@@ -53,6 +54,7 @@ def split(session: Session, change: str, asked: Asked, halves: Sequence[Open]) -
     1 where the time was over, 5 where a check answers both ways. FailedErrors say why there is nothing to find.
     """
     begun = time.monotonic()
+    _require_checks(session, asked)
     require_finished(session)
     recorded = _recorded(session, change)
     checks = _checks(session, recorded, asked)
@@ -104,20 +106,28 @@ def _recorded(session: Session, change: str) -> dict[str, Any]:
     return {**document, "body": body, "stands": known["stands"]}
 
 
+def _require_checks(session: Session, asked: Asked) -> None:
+    """Be told by something what breaks the application, before anything is tried."""
+    names = [check.name for check in session.checks]
+    environment = session.environment
+    if environment is None:
+        raise UsageError(
+            "No environment of backout.toml lists this machine, so no check tells what breaks the application.",
+            next="backout init writes one, or name it: -e ENV",
+        )
+    if not names:
+        raise UsageError(
+            f"Environment {environment.name} has no checks, so nothing tells what breaks the application.",
+            next="Write one into backout.toml: [[environments.NAME.checks]]",
+        )
+    for name in asked.checks:
+        if name not in names:
+            raise UsageError(f"There is no check {name!r}; there are: {', '.join(names)}.", next="backout split --help")
+
+
 def _checks(session: Session, recorded: Mapping[str, Any], asked: Asked) -> tuple[Check, ...]:
     """Choose the checks to ask: those named, else those that turned red by the record, else all."""
     known = {check.name: check for check in session.checks}
-    if not known:
-        where = "No environment" if session.environment is None else f"Environment {session.environment.name}"
-        raise UsageError(
-            f"{where} has checks here, so nothing tells what breaks the application."
-            if session.environment is None
-            else f"{where} has no checks, so nothing tells what breaks the application.",
-            next="Write them into backout.toml: [[environments.NAME.checks]]",
-        )
-    for name in asked.checks:
-        if name not in known:
-            raise UsageError(f"There is no check {name!r}; there are: {', '.join(known)}.", next="backout split --help")
     red = turned_red([CheckResult(**row) for row in recorded["checks"]])
     names = asked.checks or [name for name in red if name in known] or list(known)
     return tuple(check for name, check in known.items() if name in names)

@@ -81,12 +81,11 @@ class Trials:
 
     def _wait(self, futures: Sequence[Future[Tried]]) -> None:
         """Wait for all of them; when one goes wrong, or the time is over, the others are stopped."""
-        left, stopped = set(futures), False
+        left = set(futures)
         while left:
             done, left = wait(left, _LISTENS_EVERY_S, FIRST_COMPLETED)
             late = self._over_at is not None and time.monotonic() > self._over_at
-            if not stopped and (late or any(future.exception() for future in done)):
-                stopped = True  # once: what a host half undoes then is not to be interrupted again
+            if late or any(future.exception() for future in done):
                 self._stop()
 
     def _interrupt(self) -> None:
@@ -144,7 +143,9 @@ class _Half:
             end()
 
     def stop(self) -> None:
-        """Stop what is tried, or what is waited for, from any thread."""
+        """Stop what is tried, or what is waited for, from any thread; once: what it then undoes is not interrupted."""
+        if self._stopped:
+            return
         self._stopped = True
         if self._link is not None:
             self._link.stop()
