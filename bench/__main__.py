@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import chaos, debian, facts, fidelity, files, fuzz, memory, packages, parity, split, start, trial
+from bench import chaos, culprit, debian, facts, fidelity, files, fuzz, memory, packages, parity, split, start, trial
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -57,6 +57,11 @@ def _facts(place: Place, rounds: int | None) -> tuple[str, bool]:
         return _part("facts", one, rounds or 5) + "\n" + _part("facts", fifty, rounds or 3), True
 
 
+def _culprit(place: Place, rounds: int | None) -> tuple[str, bool]:
+    found = culprit.Culprit(place)
+    return _part("culprit", found.contest(), rounds or 5) + "\n" + found.told(), True
+
+
 def _chaos(place: Place, rounds: int | None) -> tuple[str, bool]:
     return chaos.measured(rounds or 100, place.seed)
 
@@ -67,6 +72,7 @@ def _split(place: Place, rounds: int | None) -> tuple[str, bool]:
 
 OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
     "facts": _facts,
+    "culprit": _culprit,
     "chaos": _chaos,
     "memory": _memory,
     "parity": _parity,

@@ -20,7 +20,7 @@ NEW = (
 )
 
 
-class _Shop:
+class Shop:
     """A virtualenv with the old versions, and wheels of the old and the new ones with all that they need."""
 
     def __init__(self, place: Place, name: str, old: Sequence[str], new: Sequence[str], *options: str) -> None:
@@ -67,7 +67,7 @@ class _Shop:
 
 def upgrade(place: Place) -> Contest:
     """Compare a rehearsed `pip install -U` with a bare one on a copy."""
-    shop = _Shop(place, "shop", OLD.split(), NEW.split())
+    shop = Shop(place, "shop", OLD.split(), NEW.split())
     contenders = [
         Contender(
             "rehearsed", lambda: place.backout("rehearse", "--network", "none", "--", *shop.upgrade(shop.venv)), os.sync
@@ -81,7 +81,7 @@ def upgrade(place: Place) -> Contest:
 def back(place: Place) -> Contest:
     """Compare taking back an upgrade with building the virtualenv anew from local wheels."""
     old, new = (pinned(lock_text(name)).splitlines() for name in (BASE, LATEST))
-    shop = _Shop(place, "drill", old, new, "--no-deps")
+    shop = Shop(place, "drill", old, new, "--no-deps")
     contenders = [
         Contender(
             "backout back",
