@@ -21,7 +21,7 @@ hosts = ["local"]
 [[environments.production.checks]]
 name = "starts"
 run = "{run}"
-within = "30s"
+within = "3s"
 """
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kit.cli import Backout
+from kit.cli import CHECKED, Backout
 from kit.machine import absent, differing, installed, listing
 from kit.picture import difference, picture
 
@@ -122,6 +122,32 @@ def test_an_upgrade_is_told_as_packages_applied_as_rehearsed_and_taken_back(
     ask = "import importlib.metadata as m, flask, setuptools; print(m.version('flask'), m.version('setuptools'))"
     said = subprocess.run([environment / "bin" / "python", "-B", "-c", ask], capture_output=True, text=True, check=True)
     assert said.stdout.split() == [moved["flask"][1], moved["setuptools"][1]]
+    assert subprocess.run([pip, "check"], capture_output=True, check=False).returncode == 0
+    undone, code = backout.json("back")
+    assert code == 0, undone
+    assert difference(before, picture(environment)) == {}
+
+
+def test_what_breaks_an_upgrade_is_named_and_the_rest_of_it_goes_in(backout: Backout, environment: Path) -> None:
+    """The story's way out: flask is wanted, setuptools is what broke it, and pip agrees with what is there then."""
+    before = picture(environment)
+    python, pip = (str(environment / "bin" / name) for name in ("python", "pip"))
+    check = CHECKED.format(run=f"{python} -B -c 'import flask, pkg_resources'")
+    (backout.folder / "backout.toml").write_text(check.replace("1s", "5s"))
+    refused, code = backout.json("run", "--yes", "--", pip, "install", "-U", "setuptools", "flask")
+    assert (code, refused["verdict"]["decision"]) == (3, "refuse"), refused
+    document, code = backout.json("split", refused["change"])
+    assert code == 0, document
+    (part,) = document["parts"]
+    assert [atom["subject"] for atom in part["atoms"]] == [f"{environment}:setuptools"]
+    assert "No module named 'pkg_resources'" in part["output"]
+    assert difference(before, picture(environment)) == {}
+    done, code = backout.json("run", "--yes", "--change", document["rest"]["change"])
+    assert code == 0, done
+    moved = versions(done, environment)
+    assert moved == {name: row for name, row in versions(refused, environment).items() if name != "setuptools"}
+    said = subprocess.run([pip, "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout.split()
+    assert {"setuptools==65.5.0", f"flask=={moved['flask'][1]}"} <= {line.lower() for line in said}
     assert subprocess.run([pip, "check"], capture_output=True, check=False).returncode == 0
     undone, code = backout.json("back")
     assert code == 0, undone
