@@ -74,7 +74,7 @@ class Searching:
         """Try all and none of it, each twice: the second time no longer than what is healthy takes."""
         try:
             one = self._pair(self._checks)
-            self._hasty = tuple(_hasty(check, one[1].took_s) for check in self._checks)
+            self._hasty = tuple(_hasty(check, one[1].took_s * self._trials.at_once) for check in self._checks)
             two = self._pair(self._hasty)
             if self._hasty != self._checks and _oracle(one, two).flaky:  # it may just need the time that it has
                 self._hasty = self._checks
@@ -135,7 +135,10 @@ def _oracle(one: Sequence[Tried], two: Sequence[Tried]) -> Oracle:
 
 
 def _hasty(check: Check, took_s: float) -> Check:
-    """Give a check no more time than it needs where it is healthy: what fails would use up all of it, in each trial."""
+    """Give a check no more time than it needs where it is healthy: what fails would use up all of it, in each trial.
+
+    `took_s` is what that took, times the trials that go on beside it.
+    """
     return check._replace(within_s=min(check.within_s, _SLOWER * took_s + _MORE_S))
 
 
