@@ -93,7 +93,7 @@ def _refusals(surprises: Sequence[Effect], context: Context) -> list[Reason]:
     reasons.extend(
         Reason(
             f"Check {name!r} was healthy and is unhealthy in the rehearsal.",
-            next="Look at the check's output, and mend the change.",
+            next="Mend it; backout split finds the part that breaks the check.",
         )
         for name in turned_red(list(context.checks))
     )
