@@ -53,7 +53,7 @@ def left_behind(tmp_path: Path) -> list[str]:
 
 def test_the_story_comes_true_and_ends_well(environ: dict[str, str], tmp_path: Path) -> None:
     """The site goes down the bare way, is not touched through backout, comes back by itself, and split finds why."""
-    done = run(DRILL, environ)
+    done = run(DRILL, environ, within_s=900)
     assert done.exit_code == 0, done.output + done.errors
     document = json.loads(done.output)
     jsonschema.validate(document, schema("backout.drill/1"))
