@@ -19,7 +19,7 @@ from kit.cli import Backout
 
 USER = 61235
 """The id of the ordinary user that every host has: deploy."""
-_MARK = b"sys.stdin.buffer.raw.readline"
+_MARK = b"sys.stdin.buffer.raw"
 """What stands in the command line of every host half that was reached by ssh."""
 _SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib64", "lost+found", "proc", "run", "sbin", "sys", "usr", "var"}
 """What a system has at its root; all else belongs to whoever uses this machine."""

@@ -10,6 +10,7 @@ then takes the first one's place.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import marshal
@@ -154,6 +155,7 @@ def load(sha256: str, size: int) -> None:
         raise SystemExit(1) from None
     say("have")
     forget_coercion()
+    gc.disable()  # it would look for cycles through all that is imported, and later through all that is known of paths
     sys.dont_write_bytecode = True
     sys.path.insert(0, code)
     from backout.host.relay import main

@@ -27,8 +27,6 @@ _PR_SET_PDEATHSIG = 1
 
 def main(silence_s: float = SILENCE_S) -> None:
     """Serve on standard input and output, until they end or nothing has come for `silence_s` seconds."""
-    from backout.host import serve  # the controller reads the words above, and needs no host half for that
-
     requests, ours = os.pipe()
     serving = os.getpid()
     if os.fork() == 0:
@@ -37,6 +35,10 @@ def main(silence_s: float = SILENCE_S) -> None:
     os.dup2(requests, 0)
     os.close(requests)
     os.close(ours)
+    # Only now: the process beside is small, and shares with us no page that each of both would have to copy. And only
+    # here: the controller reads the words above, and needs no host half for that.
+    from backout.host import serve
+
     with contextlib.suppress(KeyboardInterrupt):  # the link was gone before the first word
         serve.main(signals_when_gone=signal.SIGUSR1)
     os._exit(0)  # all is said and flushed; taking the interpreter apart is what the controller would wait for

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import queue
 import signal
@@ -39,16 +38,18 @@ _TOO_OLD = 97
 _FIND_PYTHON = (
     "for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/libexec/platform-python; "
     'do command -v "$p" >/dev/null 2>&1 || continue; '
-    f'"$p" -I -S -X utf8 -c "import sys; sys.version_info >= (3, 9) or sys.exit({_TOO_OLD}); import json; '
-    'exec(json.loads(sys.stdin.buffer.raw.readline()))"; c=$?; '
+    f'"$p" -I -S -X utf8 -c "import sys; sys.version_info >= (3, 9) or sys.exit({_TOO_OLD}); '
+    "r = sys.stdin.buffer.raw; n = int(r.readline()); b = bytearray(); "
+    'list(iter(lambda: len(b) < n and b.extend(r.read(n - len(b)) or sys.exit(1)), False)); exec(b.decode())"; c=$?; '
     f'case $c in {_TOO_OLD}) v=$("$p" -I -c "import sys; print(sys.version.split()[0])"); f="$f $v";; '
     '126|127) ;; *) [ "$c" -le 128 ] || kill -9 $$; exit $c;; esac; done; '
     f"echo; echo {WORD} python $f"
 )
 """Starts the first Python that is new enough, once: what asked for its version first would double what a start costs.
 
-A name that leads to none (126, 127) is passed over; a half that is killed takes the shell along. No `site`: what a host
-has installed for its Python is not ours.
+It reads a number, and so many bytes: a line would be read byte by byte, with a system call each, since nothing of what
+follows may be read, too. A name that leads to none (126, 127) is passed over; a half that is killed takes the shell
+along. No `site`: what a host has installed for its Python is not ours.
 """
 _AS_ROOT = f'[ "$(id -u)" = 0 ] || {{ echo; echo {WORD} sudo; exec sudo -n -H -- /bin/sh -c "$1"; }}; '
 
@@ -184,8 +185,8 @@ def connect(
     try:
         begun(client.kill)
         half = zipapp.build()
-        start = f"{zipapp.loader()}\nload({half.sha256!r}, {len(half.content)})\n"
-        client.requests.write(json.dumps(start).encode() + b"\n")
+        start = f"{zipapp.loader()}\nload({half.sha256!r}, {len(half.content)})\n".encode()
+        client.requests.write(b"%d\n%b" % (len(start), start))
         _arrive(client, half.content)
         link = Link(client, events, ended=client.cut)
     except BaseException:
