@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,17 @@ def test_three_hosts_are_looked_at_at_once_and_one_that_is_away_does_not_hold_up
     shop.mend("web2")
     assert (code, document["exit_code"], [look["host"] for look in document["looks"]]) == (1, 1, ["web1", "web3"])
     assert [(error["host"], error["schema"]) for error in document["failed"]] == [("web2", "backout.error/1")]
+
+
+def test_a_look_at_some_kinds_leaves_nothing_in_the_journal(shop: World) -> None:
+    """Nothing ever names what it told: the journal of who looks every minute would grow for ever."""
+    assert shop.backout("look", "one", "--kind", "os").returncode == 0
+    journal = shop.folder / "xdg/backout/journal.db"
+    with closing(sqlite3.connect(journal)) as database:
+        ((before,),) = database.execute("SELECT count(*) FROM content")
+        told = shop.backout("look", "one", "--kind", "sysctl", "--kind", "user").stdout
+        assert "user  root  " in told
+        assert database.execute("SELECT count(*) FROM content").fetchall() == [(before,)]
 
 
 def test_the_second_look_reads_only_what_changed(shop: World, app: Path) -> None:

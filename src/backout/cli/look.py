@@ -59,7 +59,7 @@ def _raise(results: Results) -> None:
 
 def _written(options: Namespace, journal: Journal, results: Results) -> Iterator[bytes]:
     documents = (
-        pieces.document(document(journal, result.look, options.kind), "facts")
+        pieces.document(document(journal, result, options.kind), "facts")
         for result in results.values()
         if isinstance(result, Seen)
     )
@@ -85,7 +85,7 @@ def _drawn(options: Namespace, journal: Journal, results: Results) -> Iterator[b
         text = ("\n" if number else "") + drawing.block(told(result), news(result), on, kept=result.kept)
         yield text.encode(encoding, "backslashreplace")
         if options.full or options.kind:
-            for fact in rows(journal, result.look, options.kind):
+            for fact in rows(journal, result, options.kind):
                 yield drawing.row(fact, on).encode(encoding, "backslashreplace")
 
 

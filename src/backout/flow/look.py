@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError
@@ -15,6 +15,7 @@ from backout.model import shape
 from backout.model.effect import operation
 from backout.model.fact import Fact
 from backout.store.journal import Journal
+from backout.store.spool import Spool
 
 LIMIT_S = 900.0
 """How long a host may take for a look: hashing a large tree for the first time is what takes so long."""
@@ -45,13 +46,18 @@ class News(NamedTuple):
 class Seen(NamedTuple):
     """A look that was just made: the few facts that a person is told in words, and what is new; None at first.
 
-    One at some kinds alone is not `kept`: whoever compares needs whole ones.
+    One at some kinds alone is not kept, since whoever compares needs whole ones: its facts are in the `spool`.
     """
 
     look: Look
     told: tuple[Fact, ...]
     news: News | None
-    kept: bool = True
+    spool: Spool | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether it is in the journal."""
+        return self.spool is None
 
 
 def look(fleet: Fleet, kinds: Collection[str] = (), limit_s: float = LIMIT_S) -> dict[str, Seen | BackoutError]:
@@ -69,10 +75,11 @@ def look_at(session: Session, greeting: Greeting, kinds: Collection[str] = ()) -
         raise FailedError("There is no journal to keep a look in.")
     host, chosen = session.host, session.environment
     environment, watch, services = (chosen.name, chosen.watch, chosen.services) if chosen else (None, (), ())
-    keeping, told, taken = Keeping(journal), list[Fact](), Counter[str]()
+    keeping, spool = Keeping(journal), Spool() if kinds else None
+    told, taken = list[Fact](), Counter[str]()
 
-    def take(some: Iterable[Fact]) -> None:
-        keeping.take(some)
+    def take(some: Sequence[Fact]) -> None:
+        (keeping if spool is None else spool).take(some)
         taken.update(fact.kind for fact in some)
         told.extend(fact for fact in some if fact.kind in _TOLD)
 
@@ -84,9 +91,8 @@ def look_at(session: Session, greeting: Greeting, kinds: Collection[str] = ()) -
         raise FailedError("Facts were lost on the way from the host: the look is not kept.", next="Look once more.")
     at = reply.pop("at") - greeting.skew_s
     where = {"host": host, "environment": environment, "skew_s": greeting.skew_s}
-    if kinds:
-        seen = Look(at, host, environment, {**where, **reply}, keeping.parts())
-        return Seen(seen, tuple(told), None, kept=False)
+    if spool is not None:
+        return Seen(Look(at, host, environment, {**where, **reply}, ()), tuple(told), None, spool)
     before = newest(journal, host, environment)
     event = journal.append(at=at, actor=host, type=LOOK, body={**where, **reply, "parts": keeping.end()})
     seen = look_of(journal, event)
@@ -103,9 +109,9 @@ def _news(journal: Journal, before: Look, now: Look) -> News:
     return News(before.at, {kind: dict(of_kind) for kind, of_kind in counts.items()})
 
 
-def document(journal: Journal, look: Look, kinds: Collection[str]) -> dict[str, Any]:
+def document(journal: Journal, seen: Seen, kinds: Collection[str]) -> dict[str, Any]:
     """Give a `backout.facts/1` document, of some kinds alone where these are named; its `facts` are walked once."""
-    return {**_head(look, kinds), "facts": rows(journal, look, kinds)}
+    return {**_head(seen.look, kinds), "facts": rows(journal, seen, kinds)}
 
 
 def _head(look: Look, kinds: Collection[str]) -> dict[str, Any]:
@@ -120,9 +126,10 @@ def _head(look: Look, kinds: Collection[str]) -> dict[str, Any]:
     }
 
 
-def rows(journal: Journal, look: Look, kinds: Collection[str]) -> Iterator[Fact]:
+def rows(journal: Journal, seen: Seen, kinds: Collection[str]) -> Iterator[Fact]:
     """Walk a look's facts, of some kinds alone where these are named."""
-    return (fact for fact in facts(journal, look) if not kinds or fact.kind in kinds)
+    found = facts(journal, seen.look) if seen.spool is None else iter(seen.spool)
+    return (fact for fact in found if not kinds or fact.kind in kinds)
 
 
 def told(seen: Seen) -> dict[str, Any]:
