@@ -6,7 +6,6 @@ import datetime as dt
 import subprocess
 from argparse import Namespace
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any
 
 from backout import bootstrap
@@ -31,7 +30,7 @@ def guard(options: Namespace) -> int:
 def _list(options: Namespace) -> int:
     config = load(options.config)
     written = tables(config.path, "guards")
-    document = listed(config, written, _today(), _shell_in(_folder(config)))
+    document = listed(config, written, _today(), _shell_in(config.folder))
     _answer(options, document, "guards")
     return 0
 
@@ -41,7 +40,7 @@ def _add(options: Namespace) -> int:
     new = appended(located(options.config), "guards", values)
     new.write()
     alone = new.config._replace(guards=new.config.guards[-1:])
-    document = listed(alone, [values], _today(), _shell_in(_folder(alone)))
+    document = listed(alone, [values], _today(), _shell_in(alone.folder))
     if options.json:
         put_json(document)
         return 0
@@ -61,7 +60,7 @@ def _test(options: Namespace) -> int:
             opened.append((None, *stack.enter_context(_reached(options, Environment(LOCAL, (LOCAL,))))))
         journal = stack.enter_context(closing(bootstrap.journal()))
         fleets = [(environment and environment.name, fleet) for environment, fleet, _ in opened]
-        setting = Setting(guards, config, journal, fleets, _folder(config))
+        setting = Setting(guards, config, journal, fleets, config.folder)
         document = replay(setting, options.environment, opened[-1][2].step)
     _answer(options, document, "guard_test")
     return 0
@@ -127,10 +126,6 @@ def _day(text: str | None) -> dt.date | str | None:
 
 def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
-
-
-def _folder(config: Config) -> str:
-    return str(Path(config.path or "backout.toml").absolute().parent)
 
 
 def _shell_in(folder: str) -> IsThere:

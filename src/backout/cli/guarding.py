@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Iterable
 
@@ -23,8 +22,7 @@ def guarding(options: Namespace, config: Config, environment: Environment | None
     _require_passable(options, config, guards, name)
     if not guards:
         return None
-    folder = os.path.dirname(os.path.abspath(config.path or "."))
-    return Guarding(guards, frozenset(options.override), folder)
+    return Guarding(guards, frozenset(options.override), config.folder)
 
 
 def _require_passable(options: Namespace, config: Config, guards: Iterable[Guard], environment: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import sys
 import threading
@@ -27,7 +28,8 @@ def look(options: Namespace) -> int:
     environment = load(options.config).environment(options.environment)
     with _fleet(options, environment) as (fleet, console):
         if not options.json:
-            threading.Thread(target=_prepare, daemon=True).start()
+            # What draws takes about as long to import as the hosts take to answer.
+            threading.Thread(target=importlib.import_module, args=("backout.render.look",), daemon=True).start()
         console.step(f"looking at {environment.name}")
         results = look_now(fleet, options.kind)
     for result in results.values():
@@ -41,13 +43,6 @@ def look(options: Namespace) -> int:
         )
     _tell_failed(options, results)
     return code_of(results.values())
-
-
-def _prepare() -> None:
-    """Import what draws while the hosts are asked: both take about as long."""
-    from backout.render import look
-
-    del look
 
 
 def _raise(results: Results) -> None:

@@ -82,12 +82,9 @@ def _read(path: str) -> bytes:
     try:
         content = Path(path).read_bytes()
         mode = os.stat(path).st_mode
-    except OSError as error:
-        raise unreadable(path, error) from None
-    try:
         content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}).") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from None
     # root may write what nobody is meant to write
     if not os.access(path, os.W_OK) or not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
         raise _unwritable(path, "it is read-only")

@@ -25,9 +25,7 @@ def load(file: str | None = None, folder: str | None = None) -> Config:
         return Config()
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}).") from None
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
 
 
@@ -41,8 +39,10 @@ def tables(path: str | None, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def unreadable(path: Path | str, error: OSError) -> ConfigError:
+def unreadable(path: Path | str, error: OSError | UnicodeDecodeError) -> ConfigError:
     """Say that a backout.toml cannot be read, and why."""
+    if isinstance(error, UnicodeDecodeError):
+        return ConfigError(f"{path} is not UTF-8 text (byte {error.start}).")
     return ConfigError(f"{path} cannot be read: {error.strerror}.", next="Name another file with --config.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -58,6 +59,11 @@ class Config(NamedTuple):
     environments: tuple[Environment, ...] = ()
     commands: tuple[Command, ...] = ()
     guards: tuple[Guard, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Give the folder of the file, or without one the working folder."""
+        return os.path.dirname(os.path.abspath(self.path or "backout.toml"))
 
     def environment(self, name: str) -> Environment:
         """Give the environment of that name; another name is a UsageError that says which there are."""

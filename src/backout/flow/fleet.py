@@ -24,7 +24,7 @@ AT_ONCE = 16
 """Hosts that are worked with at the same time: each costs an ssh and, when it is reached first, a key exchange."""
 EXIT_CODES = (5, 4, 6, 7, 1, 3, 0)
 """Over several hosts, the first of these that is present (design, "Exit codes")."""
-_LISTENS_EVERY_S = 0.2
+LISTENS_EVERY_S = 0.2
 """How often the thread that waits looks up: a signal that comes just before it falls asleep does not wake it."""
 SKEW_S = 2.0
 """How far a host's clock may be off before it is told; a round trip is taken into account."""
@@ -203,7 +203,7 @@ class Fleet:
 
     def _gather(self, futures: dict[str, Future[Any]]) -> dict[str, Any]:
         """Wait for all, and give results and errors; what is no BackoutError is a bug, and raised."""
-        while wait(futures.values(), _LISTENS_EVERY_S).not_done:
+        while wait(futures.values(), LISTENS_EVERY_S).not_done:
             pass
         results: dict[str, Any] = {}
         for host, future in futures.items():

@@ -11,7 +11,7 @@ from backout.flow.trials import OverError, Trials, Tried
 from backout.host.network import NO_NETWORK_LIMIT
 from backout.model.check import Check, CheckResult
 from backout.model.ddmin import PASSES, Atoms, Outcome, Search, answer
-from backout.model.oracle import Flaky, Oracle, oracle, outcome
+from backout.model.oracle import Flaky, Oracle, contradicting, oracle, outcome
 
 _NO_NETWORK = "Trials had no network."
 _NONE: Atoms = frozenset()
@@ -112,7 +112,8 @@ class Searching:
         for part, again in zip(wanted, self._try(wanted, self._checks), strict=True):
             before, now = search.known[part], outcome(again.results)
             if now.isdisjoint(before | broken) if before else now != PASSES:
-                flaky += _contradiction(self._said[part].results, again.results)
+                pairs = zip(self._said[part].results, again.results, strict=True)
+                flaky += [flaky for pair in pairs for flaky in contradicting(pair)]
             else:
                 self._said[part] = again
         return tuple(flaky)
@@ -140,11 +141,3 @@ def _hasty(check: Check, took_s: float) -> Check:
     `took_s` is what that took, times the trials that go on beside it.
     """
     return check._replace(within_s=min(check.within_s, _SLOWER * took_s + _MORE_S))
-
-
-def _contradiction(before: Sequence[CheckResult], again: Sequence[CheckResult]) -> list[Flaky]:
-    return [
-        Flaky(one, other)
-        for one, other in zip(before, again, strict=True)
-        if (one.result, outcome([one])) != (other.result, outcome([other]))
-    ]

@@ -12,15 +12,13 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import NamedTuple, Self
 
 from backout.errors import FailedError, InterruptedError
+from backout.flow.fleet import LISTENS_EVERY_S
 from backout.link.wire import Link, interrupts
 from backout.model.check import Check, CheckResult
 from backout.model.ddmin import Atoms
 
 Open = Callable[[Callable[[Callable[[], None]], None]], AbstractContextManager[Link]]
 """Opens a link, in the thread that will use it. It is given what is to be told how to end at once what it waits for."""
-
-_LISTENS_EVERY_S = 0.2
-"""How often the thread that waits looks up: a signal that comes just before it falls asleep does not wake it."""
 
 _RECOVER = "backout recover"
 
@@ -83,7 +81,7 @@ class Trials:
         """Wait for all of them; when one goes wrong, or the time is over, the others are stopped."""
         left = set(futures)
         while left:
-            done, left = wait(left, _LISTENS_EVERY_S, FIRST_COMPLETED)
+            done, left = wait(left, LISTENS_EVERY_S, FIRST_COMPLETED)
             late = self._over_at is not None and time.monotonic() > self._over_at
             if late or any(future.exception() for future in done):
                 self._stop()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from backout.model.effect import Effect
 from backout.model.selector import Selector
 from backout.model.staging import Staging
-from backout.model.verdict import Reason
+from backout.model.verdict import Reason, first
 
 REFUSED, OVERRIDDEN, WARNED = "refused", "overridden", "warned"
 """What became of what a guard said: an override or an incident that is open lets it through."""
@@ -24,7 +24,6 @@ NEEDS = {
     "answers": "what the guard's program says",
 }
 """What a rule may have to know beyond effects, command and environment, by its name in `Known`, and in words."""
-_NAMED = 3
 
 
 class Guard(NamedTuple):
@@ -104,7 +103,7 @@ class Known(NamedTuple):
 
 def named(effects: Sequence[Effect]) -> str:
     """Name the first of some effects."""
-    return ", ".join(f"{e.kind}:{e.subject}" for e in effects[:_NAMED]) + (" …" if len(effects) > _NAMED else "")
+    return first([f"{effect.kind}:{effect.subject}" for effect in effects])
 
 
 def number(count: int, noun: str = "effect") -> str:

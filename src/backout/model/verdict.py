@@ -51,6 +51,11 @@ class Context(NamedTuple):
     obstacles: Sequence[str] = ()
 
 
+def first(told: Sequence[str]) -> str:
+    """Name the first of some things."""
+    return ", ".join(told[:_NAMED]) + (" …" if len(told) > _NAMED else "")
+
+
 def judge(effects: Iterable[Effect], context: Context) -> Verdict:
     """Refuse, ask or allow, by the design's paragraph "When a change is let through". Goes through the effects once."""
     any_effect, surprises = False, []
@@ -81,9 +86,7 @@ def _refusals(surprises: Sequence[Effect], context: Context) -> list[Reason]:
     if context.failed is not None:
         reasons.append(Reason(f"The command exited {context.failed}.", next=context.advice))
     if surprises:
-        named = ", ".join(f"{e.kind}:{e.subject}" for e in surprises[:_NAMED]) + (
-            " …" if len(surprises) > _NAMED else ""
-        )
+        named = first([f"{e.kind}:{e.subject}" for e in surprises])
         count = "1 effect is" if len(surprises) == 1 else f"{len(surprises)} effects are"
         reasons.append(
             Reason(

@@ -69,10 +69,8 @@ def _setting(looking: Looking, path: str) -> bytes | None:
     """Give a setting; None where it can only be written. The kernel gives it whole, or with its first bytes."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError:
-        return looking.read(path) if os.stat(path).st_mode & 0o444 else None
-    except FileNotFoundError:
-        return None
+    except OSError:
+        return looking.read(path) if _mode(path) & 0o444 else None
     try:
         value = os.read(descriptor, _MOST_BYTES)
     except OSError:
@@ -81,6 +79,14 @@ def _setting(looking: Looking, path: str) -> bytes | None:
         os.close(descriptor)
     is_whole = value is not None and len(value) < _MOST_BYTES
     return value if is_whole else looking.read(path)  # which reads on, or says why that cannot be
+
+
+def _mode(path: str) -> int:
+    """Give what a name is and allows; 0 when its device went away meanwhile."""
+    try:
+        return os.stat(path, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _is_passing_interface(path: str) -> bool:

@@ -8,7 +8,7 @@ from backout.model import convert
 from backout.model.effect import Effect
 from backout.model.guard import Guard, Key, Known
 from backout.model.selector import Selector
-from backout.model.verdict import Reason
+from backout.model.verdict import Reason, first
 
 PACKAGES = ("python-package", "debian-package")
 KEYS = {
@@ -34,7 +34,7 @@ def judge(guard: Guard, known: Known) -> list[Reason]:
     ]
     if not jumps:
         return []
-    told = ", ".join(f"{_name(e)} {e.before} -> {e.after}" for e in jumps[:_NAMED]) + (" …" * (len(jumps) > _NAMED))
+    told = first([f"{_name(effect)} {effect.before} -> {effect.after}" for effect in jumps])
     asked = " ".join(f"--expect '{e.kind}:{_name(e)}'" for e in jumps[:_NAMED])
     return [
         Reason(

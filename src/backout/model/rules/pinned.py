@@ -9,7 +9,7 @@ from backout.model import convert
 from backout.model.effect import Effect
 from backout.model.guard import Guard, Key, Known, number
 from backout.model.requirements import Include, Requirement, Row, in_command, in_file
-from backout.model.verdict import Reason
+from backout.model.verdict import Reason, first
 
 KEYS = {
     "requirements": Key(
@@ -19,7 +19,6 @@ KEYS = {
     )
 }
 NEEDS = ("texts",)
-_NAMED = 3
 _MOST_FILES = 100
 _NAME_THEM = "Name them, pinned, in the requirements of the command line, or in those that the guard reads."
 
@@ -45,7 +44,7 @@ def judge(guard: Guard, known: Known) -> list[Reason]:
         (other, "package", "made otherwise the second time", "Pin them with --hash."),
     )
     return [
-        Reason(f"{number(len(told), noun)} {problem}: {_first(told)}.", next=way)
+        Reason(f"{number(len(told), noun)} {problem}: {first(told)}.", next=way)
         for told, noun, problem, way in found
         if told
     ]
@@ -78,7 +77,3 @@ def _rows(guard: Guard, known: Known) -> Iterator[Row]:
 
 def _name(effect: Effect) -> str:
     return effect.subject.rpartition(":")[2]
-
-
-def _first(told: list[str]) -> str:
-    return ", ".join(told[:_NAMED]) + (" …" if len(told) > _NAMED else "")
