@@ -59,7 +59,8 @@ def _session(
     journal = bootstrap.journal()
     try:
         with bootstrap.link_to(host, become, console.event, options.begun) as link:
-            session = Session(link, journal, environment, _who(), console, bootstrap.new_change_id, "", twin, guarding)
+            new_id = bootstrap.new_change_id
+            session = Session(link, journal, environment, _who(), console, new_id, twin=twin, guarding=guarding)
             if options.verb not in ("recover", "doctor"):  # these look after a record that cannot be read
                 session.learn()
                 _warn_of_unfinished(options, session)

@@ -16,7 +16,7 @@ from backout.flow.looked import LOOK, Look, compared, heads, look_of
 from backout.flow.session import Session, require_finished
 from backout.model.digest import digest
 from backout.model.effect import KINDS, Effect, effect_from, operation, order
-from backout.model.ledger import KEPT
+from backout.model.ledger import KEPT, has_effects
 from backout.model.meant import OWN_COUNTERS
 from backout.model.parity import ORDER, Comparison, Difference, masked, names
 from backout.model.redact import redact
@@ -150,7 +150,7 @@ def _effects(session: Session, change: str, bodies: Mapping[str, dict[str, Any]]
     """Give a change's effects; of a back-out those of what it took back, the other way around."""
     undone = bodies[change].get("undoes")
     measured = bodies[undone or change]
-    if measured.get("command", [])[:2] == ["backout", "pause"]:  # nothing was measured
+    if not has_effects(measured):  # a pause
         is_active = {"active": undone is not None}
         return [Effect("service", unit, "requested", None, is_active) for unit in measured["command"][2:]]
     document = session.link.ask("show", change=undone or change)["document"]

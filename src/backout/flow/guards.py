@@ -62,8 +62,10 @@ def judged(hearing: Hearing, measured: Sequence[Measured], staging: Mapping[str,
     alike: dict[str, list[Measured]] = {}
     for one in measured:
         alike.setdefault(one.document["digest"], []).append(one)
+    incidents = open_on(event.body for event in hearing.journal.events(type=INCIDENT))
     heard = {
-        digest: _heard(hearing, _known(hearing, group, staging.get(digest, NOWHERE))) for digest, group in alike.items()
+        digest: _heard(hearing, _known(hearing, group, staging.get(digest, NOWHERE), incidents))
+        for digest, group in alike.items()
     }
     return [_told(one, heard[one.document["digest"]]) for one in measured]
 
@@ -93,11 +95,12 @@ def _heard(hearing: Hearing, known: Known) -> _Heard:
 def _outcome(hearing: Hearing, guard: Guard, known: Known) -> str:
     if guard.name in hearing.guarding.overridden:
         return OVERRIDDEN
-    incidents = open_incidents(hearing.journal) if known.incidents is None else known.incidents
-    return WARNED if known.environment is not None and incidents.get(known.environment) else REFUSED
+    return WARNED if (known.incidents or {}).get(known.environment or "") else REFUSED
 
 
-def _known(hearing: Hearing, alike: Sequence[Measured], staging: Staging) -> Known:
+def _known(
+    hearing: Hearing, alike: Sequence[Measured], staging: Staging, incidents: Mapping[str, Sequence[str]]
+) -> Known:
     """Gather what the guards need; rehearsals that are alike are one, of which somebody may be asked about."""
     guarding, environment = hearing.guarding, hearing.environment
     document = alike[0].document
@@ -112,12 +115,11 @@ def _known(hearing: Hearing, alike: Sequence[Measured], staging: Staging) -> Kno
         asked=any(one.verdict.decision != ALLOW for one in alike),  # what is refused already needs nobody
         checks=0 if environment is None else len(environment.checks),
         staging=staging,
+        incidents=incidents,
     )
     if guarding.needs("moments"):
         zones = {guard.settings["zone"] for guard in guarding.guards if "zone" in guard.settings}
         known = known._replace(moments=moments(time.time(), zones))
-    if guarding.needs("incidents"):
-        known = known._replace(incidents=open_incidents(hearing.journal))
     if guarding.needs("texts"):
         known = known._replace(texts=_texts(hearing, alike[0], known))
     if guarding.needs("answers"):
@@ -151,11 +153,6 @@ def moments(at: float, zones: Sequence[str] | set[str]) -> dict[str, Moment]:
         told = f"{there:%a} {there:%Y-%m-%d} {there:%H:%M}"
         found[zone] = Moment(there.weekday(), there.hour * 60 + there.minute, told)
     return found
-
-
-def open_incidents(journal: Journal) -> dict[str, tuple[str, ...]]:
-    """Tell which incidents are open, by environment."""
-    return open_on(event.body for event in journal.events(type=INCIDENT))
 
 
 def _texts(hearing: Hearing, measured: Measured, known: Known) -> Texts:

@@ -8,6 +8,7 @@ from typing import Any
 from backout.errors import UsageError
 from backout.flow.instant import instant
 from backout.flow.session import Session
+from backout.model.ledger import has_effects
 
 
 def log(session: Session) -> dict[str, Any]:
@@ -46,8 +47,7 @@ def show(session: Session, change: str) -> tuple[dict[str, Any], dict[str, Any] 
     if change not in known:
         raise UsageError(f"There is no change {change} on this host.", next="backout log lists them.")
     row = told(known[change])
-    measured = not row["undoes"] and row["command"][:2] != ["backout", "pause"]
-    if not measured:
+    if not has_effects(known[change]["body"]):
         return row, None
     effects = session.link.ask("show", change=change)["document"]
     return row, {**effects, "guards": row["guards"]} if "guards" in row else effects

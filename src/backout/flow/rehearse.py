@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError, RefusedError, UsageError
@@ -15,7 +15,11 @@ from backout.model.selector import Selector, is_expected
 from backout.model.verdict import ASK, REFUSE, Context, Verdict, judge
 
 if TYPE_CHECKING:
+    from backout.config.values import Environment
+    from backout.flow.guards import Guarding
+    from backout.flow.staged import Twin
     from backout.model.staging import Staging
+    from backout.store.journal import Journal
 
 
 class Wanted(NamedTuple):
@@ -103,30 +107,60 @@ def measure(session: Session, wanted: Wanted) -> Measured:
 
 
 def held(session: Session, wanted: Wanted, measured: Measured, bits: str | None = None) -> Measured:
-    """Hold what was measured against the environment that this one should be like, and let the guards judge it.
+    """Hold what was measured against all that a session knows (`hold`).
 
-    Only where there are such. `bits` is the change whose recorded bits it is, where it is no rehearsal.
+    `bits` is the change whose recorded bits it is, where it is no rehearsal.
     """
-    staging: dict[str, Staging] = {}
     measured = measured._replace(asked=measured.verdict.decision == ASK)
-    if session.twin is not None:
-        from backout.flow.staged import held_against  # only where there is one: it costs nobody else a moment
-
-        assert session.journal is not None  # noqa: S101 - whoever gives a twin gives a journal, too
-        session.tell.step(f"asking {session.twin.name} what it did there")
-        staging = held_against(session.twin, session.journal, [measured])
-    if session.guarding is None or measured.idle:
+    if session.twin is None and session.guarding is None:
         return measured
-    from backout.flow.guards import Hearing, judged
+    assert session.journal is not None  # noqa: S101 - whoever gives a twin or guards gives a journal, too
 
     def texts(measured: Measured, paths: Sequence[str]) -> dict[str, str | None]:
         found: dict[str, str | None] = session.link.ask("texts", change=bits or measured.change, paths=list(paths))
         return found
 
-    assert session.journal is not None  # noqa: S101 - whoever gives guards gives a journal, too
-    hearing = Hearing(session.guarding, session.environment, session.journal, wanted, texts, session.tell.step)
-    (found,) = judged(hearing, [measured], staging)
+    step, environment = session.tell.step, session.environment
+    against = Against(session.twin, session.guarding, environment, session.journal, wanted, texts, step)
+    (found,) = hold(against, [measured])
     return found
+
+
+class Against(NamedTuple):
+    """What rehearsals are held against: the environment that this one should be like, and guards, as far as there are.
+
+    `texts` reads files as a rehearsal left them; `step` says what begins now.
+    """
+
+    twin: Twin | None
+    guarding: Guarding | None
+    environment: Environment | None
+    journal: Journal
+    wanted: Wanted
+    texts: Callable[[Measured, Sequence[str]], Mapping[str, str | None]]
+    step: Callable[[str], None]
+
+
+def hold(against: Against, measured: Sequence[Measured]) -> list[Measured]:
+    """Hold rehearsals of one command, on as many hosts, against what there is, and let the guards judge them.
+
+    Guards have nothing to say of one that would do nothing.
+    """
+    staging: dict[str, Staging] = {}
+    if against.twin is not None and measured:
+        from backout.flow.staged import held_against  # only where there is one: it costs nobody else a moment
+
+        against.step(f"asking {against.twin.name} what it did there")
+        staging = held_against(against.twin, against.journal, measured)
+    busy = [one for one in measured if not one.idle]
+    if against.guarding is None or not busy:
+        return list(measured)
+    from backout.flow.guards import Hearing, judged
+
+    _, _, environment, journal, wanted, texts, step = against
+    hearing = Hearing(against.guarding, environment, journal, wanted, texts, step)
+    told = iter(judged(hearing, busy, staging))
+    return [one if one.idle else next(told) for one in measured]
 
 
 def marked(document: dict[str, Any], expect: Sequence[Selector]) -> Iterator[Effect]:

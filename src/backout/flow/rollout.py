@@ -10,11 +10,10 @@ from backout.config.values import Environment
 from backout.errors import BackoutError, RefusedError, UsageError
 from backout.flow.alike import Judged, judged
 from backout.flow.fleet import At, Fleet, Overview, exit_code
-from backout.flow.rehearse import Measured, Wanted, measure
+from backout.flow.rehearse import Against, Measured, Wanted, hold, measure
 from backout.flow.resume import EVENT, found_wish, stand, wanted_again, wish
 from backout.flow.run import body_of, record_refusal
 from backout.flow.session import Session, Who, require_finished
-from backout.flow.staged import Twin, held_against
 from backout.flow.waves import FAILED, LIMIT_S, REFUSED, STANDING, UNTOUCHED, Order, Outcome, Rolled, roll
 from backout.link.wire import interrupts
 from backout.model.redact import redact_words
@@ -24,7 +23,7 @@ from backout.store.journal import Journal
 
 if TYPE_CHECKING:
     from backout.flow.guards import Guarding
-    from backout.model.staging import Staging
+    from backout.flow.staged import Twin
 
 INTERRUPTED = 130
 
@@ -118,23 +117,16 @@ def _rehearsed(fleet: Fleet, asked: Asked, desk: Desk, ids: Mapping[str, str]) -
 
 
 def _held(fleet: Fleet, asked: Asked, desk: Desk, measured: dict[str, Measured]) -> dict[str, Measured]:
-    """Hold rehearsals against the environment that this one should be like, and let the guards judge them."""
-    staging: dict[str, Staging] = {}
-    if desk.twin is not None and measured:
-        desk.tell.step(f"asking {desk.twin.name} what it did there")
-        staging = held_against(desk.twin, desk.journal, [*measured.values()])
-    busy = {host: one for host, one in measured.items() if not one.idle}
-    if desk.guarding is None or not busy:
-        return {}
-    from backout.flow import guards  # nobody without guards waits for them
+    """Hold rehearsals against what there is; files are asked of the host whose rehearsal it is."""
 
     def texts(one: Measured, paths: Sequence[str]) -> dict[str, str | None]:
-        host = next(host for host, other in busy.items() if other.document is one.document)
+        host = next(host for host, other in measured.items() if other.document is one.document)
         found: Any = fleet.each(lambda session: session.link.ask("texts", change=one.change, paths=list(paths)), [host])
         return {} if isinstance(found[host], BackoutError) else found[host]
 
-    hearing = guards.Hearing(desk.guarding, asked.environment, desk.journal, asked.wanted, texts, desk.tell.step)
-    return dict(zip(busy, guards.judged(hearing, [*busy.values()], staging), strict=True))
+    step = desk.tell.step
+    against = Against(desk.twin, desk.guarding, asked.environment, desk.journal, asked.wanted, texts, step)
+    return dict(zip(measured, hold(against, [*measured.values()]), strict=True))
 
 
 def _limit_s(asked: Asked) -> float | None:

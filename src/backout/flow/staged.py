@@ -19,7 +19,7 @@ from backout.flow.rehearse import Measured
 from backout.flow.session import Session
 from backout.model.check import AFTER, UNHEALTHY
 from backout.model.effect import Effect, effect_from
-from backout.model.ledger import KEPT, REFUSED, UNDONE, entry_from, fold
+from backout.model.ledger import KEPT, REFUSED, UNDONE, entry_from, fold, has_effects
 from backout.model.redact import MASK
 from backout.model.selector import Rule
 from backout.model.staging import Staging, exception, key, sort
@@ -165,8 +165,8 @@ def _record(
 def _is_of(change: dict[str, Any], twin: Twin) -> bool:
     """Tell whether a change has effects of its own, and is no change of the environment that is compared."""
     body = change["body"]
-    own = "undoes" not in body and body.get("command", [])[:2] != ["backout", "pause"]
-    return own and change["state"] in (KEPT, UNDONE, REFUSED) and body.get("environment") != twin.environment
+    own = body.get("environment") != twin.environment
+    return own and has_effects(body) and change["state"] in (KEPT, UNDONE, REFUSED)
 
 
 def _is_sound(change: dict[str, Any]) -> bool:

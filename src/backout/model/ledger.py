@@ -5,7 +5,7 @@ And the fold that tells where each change stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backout.model import shape
@@ -108,6 +108,14 @@ def entry_from(document: Any) -> LedgerEntry:
     if not ENTRY(document):
         raise ValueError("not an entry of format 1")
     return LedgerEntry(**{name: document[name] for name in LedgerEntry._fields})
+
+
+def has_effects(body: Mapping[str, Any]) -> bool:
+    """Tell whether a change has effects of its own: a back-out has those of another one, of a pause none are measured.
+
+    `body` is what its entries say.
+    """
+    return not body.get("undoes") and list(body.get("command", ()))[:2] != ["backout", "pause"]
 
 
 def fold(entries: Iterable[LedgerEntry]) -> list[Change]:

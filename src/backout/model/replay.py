@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backout.model import shape
 from backout.model.guard import NEEDS, Guard, Known, number
-from backout.model.ledger import KEPT, REFUSED, UNDONE, Change
+from backout.model.ledger import KEPT, REFUSED, UNDONE, Change, has_effects
 from backout.model.redact import redact
 from backout.model.rules import lacking, rule
 
@@ -57,8 +57,7 @@ class Tally(NamedTuple):
 
 def is_measured(change: Change) -> bool:
     """Tell whether a change has effects of its own, and an end: not a back-out, a pause, or what a crash left."""
-    pause = list(change.body.get("command", ()))[:2] == ["backout", "pause"]
-    return change.undoes is None and not pause and change.state in (KEPT, UNDONE, REFUSED)
+    return has_effects(change.body) and change.state in (KEPT, UNDONE, REFUSED)
 
 
 def suspects(bodies: Iterable[Mapping[str, Any]]) -> frozenset[str]:
