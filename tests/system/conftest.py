@@ -21,7 +21,8 @@ from backout.host.mounting import make_private
 from backout.host.sandbox import Prepared, Sandbox
 from kit.cli import Backout
 from kit.host_state import HostState, unchanged
-from kit.sshd import Host, World
+from kit.rollout import Shops
+from kit.sshd import Host, World, world
 
 _NEWNS = 0x00020000
 _PR_SET_DUMPABLE = 4
@@ -40,6 +41,20 @@ def backout(tmp_path: Path) -> Backout:
 def web1(reach: World) -> Host:
     """The first host of a world, which every test file over ssh makes for itself as `reach`."""
     return reach.hosts["web1"]
+
+
+@pytest.fixture(scope="module")
+def three_shops() -> Iterator[Shops]:
+    """Three hosts, for all tests of a file."""
+    with world() as reach:
+        yield Shops(reach)
+
+
+@pytest.fixture
+def shops(three_shops: Shops) -> Shops:
+    """The hosts as they were: a canary, then one after the other."""
+    three_shops.begin()
+    return three_shops
 
 
 class Ran(NamedTuple):

@@ -56,11 +56,9 @@ def started() -> Iterator[list[subprocess.Popen[bytes]]]:
             os.killpg(session.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_case_is_rehearsed_applied_and_taken_back_exactly(
-    name: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]
-) -> None:
-    """Laws 1 to 4: nothing changes in rehearsal, the bare run's bits are applied, and what was there comes back."""
+@pytest.fixture
+def begun(name: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> Iterator[tuple[Case, Backout, Path]]:
+    """A case, and two folders as they are before its change: the one that backout works in, and a bare one."""
     case = Case(CASES / name, json.loads((CASES / name / "expect.json").read_text()))
     backout, bare = Backout(tmp_path), tmp_path / "bare"
     bare.mkdir()
@@ -68,9 +66,7 @@ def test_a_case_is_rehearsed_applied_and_taken_back_exactly(
         for folder in (backout.folder, bare):
             assert script(case, "before.sh", folder, started) == 0
             age(folder)
-        code = script(case, "change.sh", bare, started)
-        assert code == case.expect.get("bare_exit", case.expect.get("exit", 0))
-        through_backout(case, backout, picture(bare), code)
+        yield case, backout, bare
     finally:
         if (case.folder / "after.sh").exists():
             for folder in (backout.folder, bare):
@@ -78,30 +74,31 @@ def test_a_case_is_rehearsed_applied_and_taken_back_exactly(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_case_is_rehearsed_applied_and_taken_back_exactly(
+    begun: tuple[Case, Backout, Path], started: list[subprocess.Popen[bytes]]
+) -> None:
+    """Laws 1 to 4: nothing changes in rehearsal, the bare run's bits are applied, and what was there comes back."""
+    case, backout, bare = begun
+    code = script(case, "change.sh", bare, started)
+    assert code == case.expect.get("bare_exit", case.expect.get("exit", 0))
+    through_backout(case, backout, picture(bare), code)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_case_is_composed_with_all_its_atoms_and_with_none(
-    name: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+    begun: tuple[Case, Backout, Path], started: list[subprocess.Popen[bytes]]
 ) -> None:
     """What is tried is the change, exactly, or the host without it, whatever became of it; and the host stays as it is.
 
     Names of one file are left out: those that a change does not touch show what is live, which the limits say.
     """
-    case = Case(CASES / name, json.loads((CASES / name / "expect.json").read_text()))
-    backout, bare = Backout(tmp_path), tmp_path / "bare"
-    bare.mkdir()
-    try:
-        for folder in (backout.folder, bare):
-            assert script(case, "before.sh", folder, started) == 0
-            age(folder)
-        before = picture(backout.folder)
-        script(case, "change.sh", bare, started)
-        backout("run", "--yes", "--network", "none", "--", *case.script("change.sh"))
+    case, backout, bare = begun
+    before = picture(backout.folder)
+    script(case, "change.sh", bare, started)
+    backout("run", "--yes", "--network", "none", "--", *case.script("change.sh"))
+    composed(case, backout, before, picture(bare))
+    if (backout.state / "ledger").exists() and backout("back").returncode == 0:
         composed(case, backout, before, picture(bare))
-        if (backout.state / "ledger").exists() and backout("back").returncode == 0:
-            composed(case, backout, before, picture(bare))
-    finally:
-        if (case.folder / "after.sh").exists():
-            for folder in (backout.folder, bare):
-                script(case, "after.sh", folder, started)
 
 
 def composed(case: Case, backout: Backout, before: dict[bytes, Any], bare: dict[bytes, Any]) -> None:
@@ -114,7 +111,6 @@ def composed(case: Case, backout: Backout, before: dict[bytes, Any], bare: dict[
     whole = seen(backout.state, change, range(len(change.atoms)), backout.folder)
     none = seen(backout.state, change, (), backout.folder)
     trees = [alone(case, tree, (before, bare, live)) for tree in (whole, bare, none, before)]
-    kept = {os.fsencode(path) for path in case.expect.get("kept", ())}
     assert difference(*trees[:2]) == {}
     assert {path: rows for path, rows in difference(*trees[2:]).items() if path not in kept} == {}
     assert difference(picture(backout.folder), live) == {}

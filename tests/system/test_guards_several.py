@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-
-import pytest
 
 from kit.rollout import HOSTS, Shops, states
-from kit.sshd import world
 
 WHY = 'why = "it went wrong once"\n'
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Shops]:
-    """Three hosts, for all tests."""
-    with world() as reach:
-        yield Shops(reach)
-
-
-@pytest.fixture
-def shops(made: Shops) -> Shops:
-    """The hosts as they were."""
-    made.begin()
-    return made
 
 
 def guard(shops: Shops, text: str) -> None:

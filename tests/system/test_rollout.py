@@ -7,26 +7,11 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 from kit.rollout import BREAK, HOSTS, LINE, OLD, WAIT, Shops, states
-from kit.sshd import until, world
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Shops]:
-    """Three hosts, for all tests."""
-    with world() as reach:
-        yield Shops(reach)
-
-
-@pytest.fixture
-def shops(made: Shops) -> Shops:
-    """The hosts as they were: a canary, then one after the other."""
-    made.begin()
-    return made
+from kit.sshd import until
 
 
 def test_hosts_that_are_alike_get_the_change_in_waves_under_one_id(shops: Shops) -> None:
