@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 from collections.abc import Callable
@@ -11,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from backout.errors import BackoutError, FailedError
-from backout.host import libc
 from backout.host.execute import Executor
 from backout.host.takeback import Wish, take_back
 from backout.model.ledger import UNDONE
 from backout.model.step import Step
-from kit.bench import CLONE_NEWNS, MS_PRIVATE, MS_REC, Bench, in_child
+from kit.bench import Bench, on_own_disk
 from kit.cli import Backout
 from kit.picture import difference, picture
 
@@ -76,16 +74,7 @@ def _edit(tree: Path) -> None:
 
 def _on_small_disk(folder: Path, act: Callable[[Disk], None]) -> None:
     """Do something on a small file system in a mount namespace that ends with it."""
-    (folder / "disk").mkdir()
-
-    def inside() -> None:
-        libc.call("unshare", CLONE_NEWNS)
-        libc.call("mount", b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
-        size = b"size=%dk" % SIZE_KIB
-        libc.call("mount", b"tmpfs", os.fsencode(folder / "disk"), b"tmpfs", ctypes.c_ulong(0), size)
-        act(Disk(folder))
-
-    assert in_child(inside) == 0
+    on_own_disk(folder / "disk", SIZE_KIB, lambda: act(Disk(folder)))
 
 
 def test_an_apply_on_a_full_disk_is_refused_and_goes_through_once_there_is_room(tmp_path: Path) -> None:

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from backout.errors import BackoutError, RefusedError
+from backout.host import rehearse as rehearsals
+from backout.host.claim import claimed
+from backout.host.ledger import Ledger, make_state
 from backout.link import local
 from backout.link.wire import Link
 from backout.model.digest import canonical
+from kit.bench import on_own_disk
 
 ID = "20261123-170412-kfd"
 Begin = Callable[[], Link]
@@ -109,3 +113,36 @@ def test_nobody_decides_twice_about_a_change(begin: Begin, tmp_path: Path) -> No
             second.ask(act, **arguments)
     assert (tmp_path / "state" / "ledger").read_bytes() == ledger
     assert canonical("kept") in ledger
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["backout.host.folders.Folders.times", "backout.host.folders.copy_appearance", "backout.host.rehearse.plan"],
+)
+def test_an_id_is_free_again_when_its_rehearsal_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Also while its layers are made, and after it: one that stayed on another file system would block it for ever."""
+    disk = tmp_path / "disk"
+    request = rehearsals.Request(ID, ["touch", str(disk / "made")], str(tmp_path), dict(os.environ), network="none")
+    ledger = Ledger(os.fsencode(tmp_path / "state"))
+    make_state(ledger.state)
+
+    def interrupt(*_: Any) -> None:
+        if os.listdir(disk):  # its layer is there
+            raise KeyboardInterrupt
+
+    def rehearse_there() -> rehearsals.Rehearsed:
+        with claimed(ledger, ID):
+            return rehearsals.rehearse(request, ledger.state, lambda *_: None, lambda _: None)
+
+    def act() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(where, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                rehearse_there()
+        assert os.listdir(disk) == []
+        rehearse_there().let_go()
+        assert os.listdir(disk) == []
+
+    on_own_disk(disk, 4096, act)

@@ -37,6 +37,25 @@ def in_child(act: Callable[[], None]) -> int:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
+def with_own_mounts() -> None:
+    """From here on, what this process mounts is seen by it alone, and goes with it."""
+    libc.call("unshare", CLONE_NEWNS)
+    libc.call("mount", b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
+
+
+def on_own_disk(disk: Path, size_kib: int, act: Callable[[], None]) -> None:
+    """Do something in a child while a small file system of its own lies on a folder."""
+    disk.mkdir()
+
+    def inside() -> None:
+        with_own_mounts()
+        size = b"size=%dk" % size_kib
+        libc.call("mount", b"tmpfs", os.fsencode(disk), b"tmpfs", ctypes.c_ulong(0), size)
+        act()
+
+    assert in_child(inside) == 0
+
+
 class Bench:
     """One tree below `folder`, its state folder, and the steps from an edit to a change that stands."""
 
@@ -74,8 +93,7 @@ class Bench:
         return Order(change, chosen, tuple(scanned.raw.values()), t0_ns)
 
     def _in_view(self, layer: Layer, edit: Callable[[Path], object]) -> None:
-        libc.call("unshare", CLONE_NEWNS)
-        libc.call("mount", b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
+        with_own_mounts()
         options = b"lowerdir=%s,upperdir=%s,workdir=%s,index=on,metacopy=off,redirect_dir=on,volatile" % (
             layer.point,
             layer.upper,

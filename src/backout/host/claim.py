@@ -24,8 +24,9 @@ def claimed(ledger: Ledger, change: str) -> Iterator[int]:
 
     Gives the descriptor that holds it: closed, it lets go of the id earlier.
 
-    Its folder in the stage is held from here on; it is gone again when what is done inside goes wrong. What a killed
-    rehearsal of that id left is removed before. Ctrl-C waits until it is clear whose the folder is.
+    Its folder in the stage is held from here on; with all that lies elsewhere under that id it is gone again when what
+    is done inside goes wrong. What a killed rehearsal of that id left is removed before. Ctrl-C waits until it is clear
+    whose the folder is.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -40,7 +41,7 @@ def claimed(ledger: Ledger, change: str) -> Iterator[int]:
         yield held
     except BaseException:
         if os.path.isdir(_folder(ledger, change)):
-            drop_stages([_folder(ledger, change)])
+            drop_stages(leftovers(ledger.state, os.fsencode(change)))
         raise
 
 

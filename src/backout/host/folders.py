@@ -32,6 +32,7 @@ class Folders:
         self._state_mount = holding(mounts, os.path.realpath(state))
         self._roots: list[tuple[bytes, int, int]] = []
         self._made: list[bytes] = []
+        self._laid: list[bytes] = []
         self._held: list[int] = []
         self.elsewhere: list[bytes] = []
         """Points whose layer lies on another file system, so that nothing can be promoted by a rename."""
@@ -106,8 +107,13 @@ class Folders:
             parents.close()
 
     def _layer(self, layer: Layer) -> Layer:
-        for path in (layer.upper, layer.work):
-            os.mkdir(path, 0o700)
+        self._laid.append(layer.folder)
+        try:
+            os.mkdir(layer.upper, 0o700)
+        except FileExistsError:  # not ours to remove: another state folder's rehearsal may be at work there
+            self._laid.remove(layer.folder)
+            raise
+        os.mkdir(layer.work, 0o700)
         copy_appearance(layer.point, layer.upper)
         if self._uid and not (os.access(layer.point, os.W_OK) or os.lstat(layer.point).st_uid == self._uid):
             self.closed.add(layer.point)
@@ -137,11 +143,11 @@ class Folders:
             for path in (layer.work, *(layer.folder + name for name in (FROZEN_WORK, CHECK_UPPER, CHECK_WORK))):
                 remove_tree(path)
 
-    def remove(self, layers: Sequence[Layer]) -> None:
-        """Remove everything that `make` made, and give the mount roots their times back."""
-        for layer in layers:
-            if layer.folder != self.primary:  # which goes last: while it is there, all that lies elsewhere is ours
-                remove_tree(layer.folder)
+    def remove(self) -> None:
+        """Remove everything that `make` made, be it half-way, and give the mount roots their times back."""
+        for folder in self._laid:
+            if folder != self.primary:  # which goes last: while it is there, all that lies elsewhere is ours
+                remove_tree(folder)
         for path in reversed(self._made):
             if path == self.primary:
                 remove_tree(path)
@@ -153,7 +159,7 @@ class Folders:
             _restore_times(point, accessed, modified)
         for descriptor in self._held:
             os.close(descriptor)
-        self._made, self._roots, self._held = [], [], []
+        self._made, self._laid, self._roots, self._held = [], [], [], []
 
 
 def spread(stage: bytes) -> None:

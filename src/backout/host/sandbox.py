@@ -376,7 +376,7 @@ class Sandbox:
             with contextlib.suppress(OSError):
                 os.rmdir(self._folders.primary + b"/place")
         else:
-            self._folders.remove(tuple(self._parts.layers.values()))
+            self._folders.remove()
 
 
 def _set_up(channel: Channel, recipe: Recipe, host: Any, *, listen: bool) -> None:
