@@ -18,6 +18,7 @@ from typing import Any
 from backout import errors
 from backout.cli.parser import build
 from backout.config.guards import GUARD_KEYS
+from backout.config.incidents import AUDIENCE_KEYS, BACKUP_KEYS, MAIL_KEYS
 from backout.config.parse import (
     CHECK_KEYS,
     COMMAND_KEYS,
@@ -65,6 +66,9 @@ KEY_WORDS = {
     "what": "selector over kinds of facts, needed, such as `config:/srv/shop/.env#DATABASE_URL`",
     "why": "text, needed: why that is meant to differ",
     "guards": "array of tables: rules that may refuse a change",
+    "audiences": "named tables: who is told of an incident",
+    "mail": "table: how mail is sent",
+    "backups": "array of tables: backups that an incident may want",
     "name": "text, needed, unique in its environment",
     "run": "text: a line for `sh -c`. A check is healthy when it exits 0",
     "http": "address: the check is healthy when the answer is below 400",
@@ -175,6 +179,38 @@ def noise() -> str:
     return "| rule | why | paths | in the apply |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
 
 
+INCIDENT_KEYS = {"[audiences.NAME]": AUDIENCE_KEYS, "[mail]": MAIL_KEYS, "[[backups]]": BACKUP_KEYS}
+INCIDENT_WORDS = {
+    "[audiences.NAME]": {
+        "to": "list of targets, each told by itself: `mailto:ADDRESS`, or a service's address as Apprise writes them, "
+        "such as `json://hooks.example/backout`",
+        "name": "how a letter addresses it. Default: NAME",
+        "first": "the first word is due so long after the incident was declared. Default: `5m`",
+        "every": "each next word is due so long after the last. Default: `30m`",
+        "checks": "list of names of checks: while one of them is red, this audience is down. Default: all checks",
+        "environments": "list: told of incidents on these alone. Default: all",
+        "zone": "time zone of the times in its notices, such as `Europe/Berlin`. Default: that of the sender",
+    },
+    "[mail]": {
+        "server": "HOST:PORT of the mail server. Default: `localhost:25`",
+        "from": "the sender's address. Default: USER@HOST of the sender",
+        "user": "name to log in with. Default: no login",
+        "password_file": "absolute path of a file whose first line is the password",
+        "password_env": "name of the environment variable that holds the password",
+        "tls": "`starttls` (default; where the server offers it), `tls` from the first byte, or `none`",
+    },
+    "[[backups]]": {
+        "name": "name, unique among all backups",
+        "run": "command that makes it, for `sh -c` on the environment's first host",
+        "environments": "list: whose backup it is. Default: all",
+        "restore_test": "command that exits 0 when the backup can be restored",
+        "max_age": "older than that, it is pointed out",
+        "at_panic": "`true`: made at `panic`, unasked; else offered, since a dump can finish off a struggling database",
+        "within": "how long it may take. Default: `10m`",
+    },
+}
+
+
 def keys() -> str:
     """Write every key of backout.toml, table by table."""
     tables = {
@@ -189,6 +225,9 @@ def keys() -> str:
     for where, known in tables.items():
         rows = [f"| `{key}` | {_cell(KEY_WORDS[key])} |" for key in known]
         parts.append(f"## Keys {where}\n\n| key | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n")
+    for where, known in INCIDENT_KEYS.items():
+        rows = [f"| `{key}` | {_cell(INCIDENT_WORDS[where][key])} |" for key in known]
+        parts.append(f"## Keys in {where}\n\n| key | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n")
     return "\n".join(parts) + guards()
 
 

@@ -17,6 +17,7 @@ import shtab
 from backout import errors
 from backout.cli.parser import build
 from backout.config.guards import GUARD_KEYS
+from backout.config.incidents import AUDIENCE_KEYS, BACKUP_KEYS, MAIL_KEYS
 from backout.config.parse import (
     CHECK_KEYS,
     COMMAND_KEYS,
@@ -134,6 +135,7 @@ def test_every_key_of_the_configuration_is_told() -> None:
     """A key that is read and not told can only be found in the source."""
     reference = page("reference/config.md")
     keys = {*TOP_KEYS, *ENVIRONMENT_KEYS, *CHECK_KEYS, *REHEARSAL_KEYS, *COMMAND_KEYS, *DIFFERS_KEYS, *GUARD_KEYS}
+    keys |= {*AUDIENCE_KEYS, *MAIL_KEYS, *BACKUP_KEYS}
     assert [key for key in sorted(keys) if f"| `{key}` |" not in reference] == []
     assert [rule for rule in guard_rules.names() if f"| `{rule}` |" not in reference] == []
     own = {key for rule in guard_rules.names() for key in guard_rules.rule(rule).KEYS}

@@ -22,7 +22,7 @@ from backout.model.shape import DEEPEST, is_deeper
 if TYPE_CHECKING:
     from backout.model.guard import Guard
 
-TOP_KEYS = ("environments", "commands", "guards")
+TOP_KEYS = ("environments", "commands", "guards", "audiences", "mail", "backups")
 PACE_KEYS = ("canary", "wave", "pause", "max_failures")
 ENVIRONMENT_KEYS = (
     *("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks"),
@@ -33,7 +33,7 @@ CHECK_KEYS = ("name", "run", "http", "rehearsal", "within")
 REHEARSAL_KEYS = ("start", "http")
 COMMAND_KEYS = ("run", "ok_exit", "expect", "network", "timeout")
 
-TOP_KEYS_LATER = ("audiences", "journal")
+TOP_KEYS_LATER = ("journal",)
 
 _SYNTAX_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _DEFAULT_WITHIN_S = Check._field_defaults["within_s"]
@@ -53,9 +53,15 @@ def parse(text: str, file: str = "backout.toml") -> Config:
     top = Table(source, values, (), TOP_KEYS, TOP_KEYS_LATER)
     environments = tuple(_environment(source, *named) for named in top.tables("environments"))
     commands = tuple(_command(source, *named) for named in top.tables("commands"))
-    guards = _guards(source, top, tuple(environment.name for environment in environments))
+    names = tuple(environment.name for environment in environments)
+    guards = _guards(source, top, names)
     _require_known_twins(source, environments)
-    return Config(file, environments, commands, guards)
+    config = Config(file, environments, commands, guards)
+    if not any(key in top for key in ("audiences", "mail", "backups")):
+        return config
+    from backout.config.incidents import told  # nobody else waits for its import
+
+    return told(source, top, config)
 
 
 def _syntax_error(message: str, text: str, file: str) -> ConfigError:

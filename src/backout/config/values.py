@@ -52,6 +52,46 @@ class Command(NamedTuple):
     timeout_s: float | None = None
 
 
+class Audience(NamedTuple):
+    """Who is told of an incident, where, and how often: the first word within `first_s`, then one every `every_s`.
+
+    `environments` are those whose incidents it is told of, all where none is named; `checks` those that tell whether
+    it is down. `name` is how a letter addresses it.
+    """
+
+    key: str
+    to: tuple[str, ...]
+    name: str = ""
+    first_s: float = 300.0
+    every_s: float = 1800.0
+    checks: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    zone: str = ""
+
+
+class Mail(NamedTuple):
+    """How mail is sent; without `server` to the one of this machine. The password is in a file or a variable."""
+
+    server: str = "localhost:25"
+    sender: str = ""
+    user: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    tls: str = "starttls"
+
+
+class Backup(NamedTuple):
+    """A backup that an incident may want: made by `run` on the environment's first host, proven by `restore_test`."""
+
+    name: str
+    run: str
+    environments: tuple[str, ...] = ()
+    restore_test: str | None = None
+    max_age_s: float | None = None
+    at_panic: bool = False
+    within_s: float = 600.0
+
+
 class Config(NamedTuple):
     """One backout.toml; `path` is None where there is none, which is as good as an empty one."""
 
@@ -59,6 +99,9 @@ class Config(NamedTuple):
     environments: tuple[Environment, ...] = ()
     commands: tuple[Command, ...] = ()
     guards: tuple[Guard, ...] = ()
+    audiences: tuple[Audience, ...] = ()
+    mail: Mail = Mail()
+    backups: tuple[Backup, ...] = ()
 
     @property
     def folder(self) -> str:

@@ -229,7 +229,6 @@ def test_a_mistake_in_a_guard_or_an_exception_is_named_with_its_place(text: str,
 @pytest.mark.parametrize(
     "text",
     [
-        '[audiences.client]\nto = ["mailto:ops@client.example"]\n',
         '[journal]\nurl = "postgresql://db/"\n',
     ],
 )

@@ -1,0 +1,85 @@
+"""Incidents in the journal: which one is meant, and to open, to record and to read one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backout.errors import UsageError
+from backout.model.incident import BODY, ENTRY, INCIDENT, LEDGER, OPEN, RESOLVED, Incident, Row, fold
+from backout.model.redact import redact
+from backout.store.journal import Event, Journal
+
+TYPES = (INCIDENT, ENTRY, LEDGER)
+NO_ENVIRONMENT = "local"
+"""What an incident's environment is called where there is no configuration that names one."""
+
+
+def read(journal: Journal) -> dict[str, Incident]:
+    """Give every incident that the journal knows of, oldest first."""
+    return fold(Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in journal.events() if e.type in TYPES)
+
+
+def current(journal: Journal, incident: str | None = None, environment: str | None = None) -> str | None:
+    """Give the id of the incident that is meant: the named one; else the one that was opened last and is open.
+
+    With an environment only those count that are there. None where there is none; a name that is none, or stands for
+    more than one, is a UsageError. Reads the incidents' own events alone: it must be quick.
+    """
+    states: dict[str, tuple[str, str]] = {}
+    for event in journal.events(type=INCIDENT):
+        if BODY(event.body):
+            states[event.body["id"]] = event.body["state"], event.body["environment"]
+    if incident is not None:
+        return _named(incident, list(states))
+    still = [name for name, (state, at) in states.items() if state == OPEN and environment in (None, at)]
+    return still[-1] if still else None
+
+
+def _named(incident: str, known: list[str]) -> str:
+    """Take an id, or an end of one that no other has."""
+    if incident in known:
+        return incident
+    found = [name for name in known if name.endswith(incident)]
+    if len(found) != 1:
+        what = "is none" if not found else f"could be {' or '.join(found)}"
+        raise UsageError(f"No incident is named {incident!r}: it {what}.", next="backout export --list")
+    return found[0]
+
+
+def declare(
+    journal: Journal, who: str, new_id: Callable[[], str], environment: str, text: str = "", *, at: float | None = None
+) -> str:
+    """Open an incident; gives its id. The clock starts at `at`, now where it is not given."""
+    name = f"i{new_id()}"
+    state(journal, who, name, environment, OPEN, at=at, **({"text": redact(text)} if text else {}))
+    return name
+
+
+def state(
+    journal: Journal, who: str, incident: str, environment: str, state: str, *, at: float | None = None, **more: Any
+) -> Event:
+    """Say where an incident stands: OPEN or RESOLVED, and what is new about it (severity, suspects, by)."""
+    if state not in (OPEN, RESOLVED):
+        raise ValueError(state)
+    body = {"id": incident, "environment": environment, "state": state, **more}
+    return journal.append(at=time.time() if at is None else at, actor=who, type=INCIDENT, body=body)
+
+
+def record(
+    journal: Journal,
+    who: str,
+    incident: str | None,
+    kind: str,
+    text: str,
+    *,
+    more: Mapping[str, Any] | None = None,
+    at: float | None = None,
+) -> Event:
+    """Add a line to an incident's timeline, its text without secrets; without an incident it stands by itself.
+
+    What `more` holds is the kind's (docs/design/incidents.md); its texts are redacted by who gives them.
+    """
+    body = {**(more or {}), "incident": incident or "", "kind": kind, "text": redact(text)}
+    return journal.append(at=time.time() if at is None else at, actor=who, type=ENTRY, body=body)
