@@ -32,6 +32,7 @@ from backout.model import rules as guard_rules
 from backout.model.effect import KINDS
 from backout.render import change, guard, look, parity, rollout, split
 from backout.render.error import render_error
+from backout.render.panic import Drawing
 from backout.render.report import Wish, report
 from backout.render.schemas import names
 from backout.render.screen import Screen
@@ -79,6 +80,7 @@ def captures() -> dict[str, str]:
         "split.txt": split.split(
             sample("split-1.json"), SCREEN, f"backout run --change {sample('split-1.json')['rest']['change']}"
         ),
+        "panic.txt": Drawing(SCREEN, sample("panic-1.json")["at"], UTC).first(sample("panic-1.json")),
         "guards.txt": guard.guards(sample("guards-1.json"), SCREEN),
         "guard-test.txt": guard.guard_test(sample("guard-test-1.json"), SCREEN, UTC),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),

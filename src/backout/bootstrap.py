@@ -50,6 +50,14 @@ def journal(environ: Mapping[str, str] = os.environ) -> Journal:
     return SqliteJournal(journal_path(environ))
 
 
+def journal_as_it_lies(environ: Mapping[str, str] = os.environ) -> Journal:
+    """Open the journal of this user to be read alone: nothing is made beside it, so also on a full disk."""
+    from backout.store.opening import journal_path
+    from backout.store.sqlite import SqliteJournal
+
+    return SqliteJournal(journal_path(environ), as_it_lies=True)
+
+
 def new_change_id(now: Callable[[], float] = time.time) -> str:
     """Name a change: its UTC date and time, and three letters against a twin; sorts by age, fits in a sentence."""
     letters = "".join(_LETTERS[number % len(_LETTERS)] for number in os.urandom(3))

@@ -125,6 +125,30 @@ run = "PYTHONPATH=$site python3 -S -B -c 'import pkg_resources'"
 TOML
 keep split-1.json 0 --config split.toml split -e production -- "python3 -B deploy.py here $new; rm -f $site/pkg_resources.py"
 
+# An incident: a check fails since a change, one host answers, and the other is nowhere.
+printf 'workers = 2\n' >$conf
+cat >panic.toml <<'TOML'
+[environments.production]
+hosts = ["local", "web2.invalid"]
+[[environments.production.checks]]
+name = "answers"
+run = "test ! -e maintenance || { echo 503 Service Unavailable; exit 1; }"
+within = "1s"
+[[environments.production.checks]]
+name = "configured"
+run = "grep -q ^workers /srv/shop/gunicorn.conf.py"
+[audiences.client]
+name = "Example Ltd"
+to = ["mailto:ops@client.example"]
+TOML
+sed '2s/, "web2.invalid"//' panic.toml >backout.toml
+backout --quiet run --yes --why "four workers for the sale" -- sed -i "$four" $conf >/dev/null
+backout --quiet back >/dev/null
+backout --quiet run --yes --why "eight workers for the sale" -- sed -i "s/workers = 2/workers = 8/" $conf >/dev/null
+touch maintenance
+keep panic-1.json 0 --config panic.toml panic -e production "the shop answers 503"
+rm maintenance
+
 # Looks, where nothing but a system and the shop is on the disks: what else this machine has is nobody's business.
 # With the system's own Python, since ours may lie in a folder that is hidden.
 looks=/run/backout-sample

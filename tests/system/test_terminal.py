@@ -7,6 +7,8 @@ import pty
 
 import pytest
 
+from backout.store.opening import journal_path
+from backout.store.sqlite import SqliteJournal
 from kit.cli import Backout
 
 SILENT = ("--network", "none")
@@ -77,3 +79,33 @@ def test_without_interactive_a_command_that_asks_gets_nothing(backout: Backout) 
     done = backout("run", *SILENT, "--yes", "--", "read a; echo $a- > app.conf", stdin="1\n")
     assert done.returncode == 0, done.stderr
     assert (backout.folder / "app.conf").read_text() == "-\n"
+
+
+def test_panic_asks_three_questions_and_keeps_each_answer(backout: Backout) -> None:
+    """What was thought at the time is what the review needs; Enter skips a question."""
+    typed = [
+        ("What do you see?", "502 everywhere\n"),
+        ("What will you try?", "\n"),
+        ("How will you undo it?", "back\n"),
+    ]
+    code, shown = at_terminal(backout, ["panic", "it", "is", "down"], typed)
+    assert code == 0, shown
+    assert shown.index("Incident i") < shown.index("What do you see?")
+    assert answers(backout) == {"see": "502 everywhere", "undo": "back"}
+
+
+def test_ctrl_c_at_a_question_leaves_the_incident_open(backout: Backout) -> None:
+    """Whoever has seen enough goes to work; what was answered is kept, and the next one joins."""
+    typed = [("What do you see?", "502 everywhere\n"), ("What will you try?", "\x03")]
+    code, shown = at_terminal(backout, ["panic"], typed)
+    assert code == 130, shown
+    assert "stays open" in shown
+    assert answers(backout) == {"see": "502 everywhere"}
+    assert backout.json("panic")[0]["joined"] is True
+
+
+def answers(backout: Backout) -> dict[str, str]:
+    """What the journal keeps of the three questions."""
+    with SqliteJournal(journal_path(backout.environ)) as journal:
+        bodies = [event.body for event in journal.events(type="entry")]
+    return {body["asked"]: body["text"] for body in bodies if "asked" in body}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -29,11 +30,14 @@ def main() -> NoReturn:
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; gives the exit code. Errors are told, never shown as tracebacks."""
-    from backout.cli.parser import parse
+    from backout.cli.leniently import LENIENT, read, verb_of
 
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)  # known where parsing fails, too
     try:
-        return _call(parse(words))
+        verb = verb_of(words, LENIENT)
+        if verb is None or (words[-1] in ("-h", "--help") and "--" not in words):
+            return _call(_parsed(words))
+        return _call_leniently(read(words, verb))
     except BackoutError as error:
         return _tell(error, as_json=as_json)
     except KeyboardInterrupt:
@@ -58,6 +62,19 @@ def _end_in_one_way() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
+
+
+def _parsed(words: Sequence[str]) -> Namespace:
+    from backout.cli.parser import parse
+
+    return parse(words)
+
+
+def _call_leniently(options: Namespace) -> int:
+    """Call a command that takes its words as they come, of the module of its name."""
+    code = int(getattr(importlib.import_module(f"backout.cli.{options.verb}"), options.verb)(options))
+    sys.stdout.flush()
+    return code
 
 
 def _call(options: Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import getpass
 import os
 import shlex
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
 from backout.cli import begin_here
+from backout.cli.person import who
 from backout.cli.screens import Console, put, put_bytes, put_json, screen, there
 from backout.config.find import load
 from backout.config.values import LOCAL, Command, Config, Environment
@@ -28,7 +28,7 @@ from backout.flow.rehearse import Wanted
 from backout.flow.rehearse import rehearse as measure_only
 from backout.flow.run import redo
 from backout.flow.run import run as apply
-from backout.flow.session import Session, Who, require_finished
+from backout.flow.session import Session, require_finished
 from backout.model.selector import parse_selector
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _session(
     try:
         with bootstrap.link_to(host, become, console.event, options.begun) as link:
             new_id = bootstrap.new_change_id
-            session = Session(link, journal, environment, _who(), console, new_id, twin=twin, guarding=guarding)
+            session = Session(link, journal, environment, who(), console, new_id, twin=twin, guarding=guarding)
             if options.verb not in ("recover", "doctor"):  # these look after a record that cannot be read
                 session.learn()
                 _warn_of_unfinished(options, session)
@@ -81,7 +81,7 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
     if LOCAL in environment.hosts and options.begun is None:
         _require_linux()
         begin_here(options)  # before there are threads
-    console, who = Console(options), _who()
+    console, person = Console(options), who()
 
     @contextlib.contextmanager
     def opened(host: str) -> Iterator[Session]:
@@ -90,7 +90,7 @@ def _fleet(options: Namespace, environment: Environment) -> Iterator[tuple[Fleet
             contextlib.closing(bootstrap.journal()) as journal,
             bootstrap.link_to(host, environment.become, lambda *_: None, begun, on_the_way) as link,
         ):
-            session = Session(link, journal, environment, who, At(console, host), bootstrap.new_change_id, host)
+            session = Session(link, journal, environment, person, At(console, host), bootstrap.new_change_id, host)
             if options.verb not in ("recover", "doctor"):
                 session.learn()
             yield session
@@ -186,14 +186,6 @@ def _several(options: Namespace, environment: Environment | None) -> Environment
     if options.odd:
         raise UsageError("--odd names hosts of an environment with several.", next=f"backout {options.verb} --help")
     return None
-
-
-def _who() -> Who:
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = str(os.getuid())
-    return Who(name, os.environ.get("SUDO_USER"))
 
 
 def _chosen(options: Namespace) -> Environment | None:

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from backout import bootstrap
-from backout.cli.commands import _fleet, _who
+from backout.cli.commands import _fleet
+from backout.cli.person import who
 from backout.cli.screens import put, put_json, screen
 from backout.config.find import load
 from backout.config.values import Environment
@@ -33,7 +34,7 @@ def compare(options: Namespace) -> int:
         raise UsageError(f"{here.name} is the same environment as itself.", next="Name two environments.")
     accept = None
     if options.accept:
-        accept = acceptance(str(_who()), options.why, options.until, dt.datetime.now(dt.UTC).date())
+        accept = acceptance(str(who()), options.why, options.until, dt.datetime.now(dt.UTC).date())
     elif options.why or options.until:
         raise UsageError("--why and --until belong to --accept.", next="backout compare --help")
     with contextlib.closing(bootstrap.journal()) as journal, ExitStack() as stack:

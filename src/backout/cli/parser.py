@@ -13,7 +13,7 @@ from backout.errors import UsageError
 from backout.model.fact import KINDS
 from backout.render.screen import Screen
 
-_WITH_CHECKS = ("rehearse", "run", "edit", "back", "split")
+_WITH_CHECKS = ("rehearse", "run", "edit", "back", "split", "panic")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,7 +69,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    for add in (*changing, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
+    for add in (*changing, _panic, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -307,6 +307,13 @@ def _show(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "show", "one change: who, why, what it did")
     verb.add_argument("change", metavar="ID", help="the change")
     verb.add_argument("--output", action="store_true", help="show what the command wrote, too")
+
+
+def _panic(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    text = "open an incident, or join the open one: what is known at once, then what hosts say, then three questions"
+    verb = _verb(verbs, shared, "panic", text, "panic")
+    verb.add_argument("text", nargs="*", metavar="TEXT", help="what is wrong, in your words; anything is taken")
+    verb.add_argument("--severity", metavar="N", help="1: clients are down, 2: they notice, 3: nobody outside does")
 
 
 def _look(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

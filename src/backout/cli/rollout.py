@@ -8,7 +8,8 @@ from argparse import Namespace
 from typing import Any
 
 from backout import bootstrap
-from backout.cli.commands import _fleet, _held_against, _wanted, _who
+from backout.cli.commands import _fleet, _held_against, _wanted
+from backout.cli.person import who
 from backout.cli.screens import Console, applying, put, put_json, screen, there
 from backout.config.values import Command, Config, Environment
 from backout.errors import BackoutError, InterruptedError, NotPossibleError
@@ -47,7 +48,7 @@ def _led(options: Namespace, environment: Environment, named: Command | None, co
         view = Several(away, console)
         wanted = _wanted(away, environment, named)
         asked = rollout.Asked(environment, wanted, frozenset(options.odd))
-        desk = rollout.Desk(_who(), journal, view, bootstrap.new_change_id, twin, guarding)
+        desk = rollout.Desk(who(), journal, view, bootstrap.new_change_id, twin, guarding)
         try:
             _, code = act(fleet, asked, desk)
         except KeyboardInterrupt:

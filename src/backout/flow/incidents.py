@@ -49,11 +49,19 @@ def _named(incident: str, known: list[str]) -> str:
 
 
 def declare(
-    journal: Journal, who: str, new_id: Callable[[], str], environment: str, text: str = "", *, at: float | None = None
+    journal: Journal,
+    who: str,
+    new_id: Callable[[], str],
+    environment: str,
+    text: str = "",
+    *,
+    at: float | None = None,
+    severity: int | None = None,
 ) -> str:
     """Open an incident; gives its id. The clock starts at `at`, now where it is not given."""
     name = f"i{new_id()}"
-    state(journal, who, name, environment, OPEN, at=at, **({"text": redact(text)} if text else {}))
+    more = {"text": redact(text)} if text else {}
+    state(journal, who, name, environment, OPEN, at=at, **more, **({"severity": severity} if severity else {}))
     return name
 
 

@@ -15,6 +15,7 @@ _PRIMARY = 0xFF  # the low byte of an extended result code: https://sqlite.org/r
 _SAFE = "The hosts were not touched by this: what must be undone stands in their ledgers."
 _WAYS_ON = {
     sqlite3.SQLITE_FULL: "Make room on that filesystem, then start again.",
+    sqlite3.SQLITE_IOERR: "That disk is full or broken: look with df -h, mend it, then start again.",
     sqlite3.SQLITE_READONLY: "Make the file and its folder writable, or set XDG_STATE_HOME to a folder that is.",
     sqlite3.SQLITE_CANTOPEN: "Make the file and its folder writable, or set XDG_STATE_HOME to a folder that is.",
     sqlite3.SQLITE_PERM: "Make the file and its folder writable, or set XDG_STATE_HOME to a folder that is.",

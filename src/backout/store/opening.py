@@ -43,6 +43,13 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
+def connect_as_it_lies(path: Path) -> sqlite3.Connection:
+    """Open the journal to be read alone, whatever lies beside it; it must be there."""
+    from urllib.parse import quote  # for a broken day alone
+
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, isolation_level=None)
+
+
 def _migrate(database: sqlite3.Connection, path: Path) -> None:
     files = sorted(_MIGRATIONS.glob("*.sql"))
     latest = len(files)

@@ -16,7 +16,7 @@ from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
 from backout.store.journal import EVENT, LEDGER, Event, Found, Hit
-from backout.store.opening import connect
+from backout.store.opening import connect, connect_as_it_lies
 from backout.store.words import fts_query, nearest, text_of, words
 
 _LENGTH_SLACK = 2  # a misspelt word is about as long as the right one
@@ -28,11 +28,15 @@ class SqliteJournal:
     A plain BEGIN takes the write lock too late: of four writers, three then fail with "database is locked".
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, *, as_it_lies: bool = False) -> None:
+        """Open the file; `as_it_lies` to be read alone, without what SQLite makes beside it: on a disk that is full.
+
+        Then what other processes wrote last may be missing (https://sqlite.org/uri.html, "immutable").
+        """
         self.path = path
         self._clock = clock
         with explained(path):
-            self._database = connect(path)
+            self._database = connect_as_it_lies(path) if as_it_lies else connect(path)
 
     def append(self, *, at: float, actor: str, type: str, body: Mapping[str, Any]) -> Event:
         """Add one event, durably."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, guard, look, parity, run, split
+from backout.cli import commands, guard, look, panic, parity, run, split
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 from backout.model import rules
@@ -25,6 +25,7 @@ VERBS = {
     "recover": "recover",
     "log": "log",
     "show": "show 20261123-170412-kfd",
+    "panic": "panic the site is down",
     "look": "look production",
     "compare": "compare staging production",
     "drift": "drift production",
@@ -35,7 +36,7 @@ VERBS = {
     "drill": "drill",
 }
 """Each command, used rightly."""
-ELSEWHERE = {"look": look, "compare": parity, "drift": parity, "guard": guard, "split": split}
+ELSEWHERE = {"panic": panic, "look": look, "compare": parity, "drift": parity, "guard": guard, "split": split}
 """Where the functions of commands are that have a module of their own."""
 USED = sorted(VERBS.items())
 GLOBAL = [

@@ -1,0 +1,221 @@
+"""`backout panic`: the first screen before anything else is tried; then hosts, questions, and what is to be said."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from backout import bootstrap
+from backout.cli.person import who
+from backout.cli.screens import put, put_json, screen
+from backout.config.find import load
+from backout.config.nearest import did_you_mean
+from backout.config.values import LOCAL, Config, Environment
+from backout.errors import BackoutError
+from backout.flow.calls import LIMIT_S
+from backout.flow.incidents import NO_ENVIRONMENT
+from backout.flow.panic import CHECKS, ENFORCERS, ENTRIES, GREETING, PAUSE, QUESTIONS, Alarm, Journals, Panic, told_of
+from backout.render.panic import Drawing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from backout.flow.calls import Calls, End
+    from backout.link.local import Child
+    from backout.link.wire import Link
+
+_SEVERITIES = ("1", "2", "3")
+_INTERRUPTED = 130
+
+
+def panic(options: Namespace) -> int:
+    """`backout panic`, its command line taken as it comes."""
+    remarks = [f"{word} is no option of panic: it was taken as text." for word in options.odd]
+    config = _config(options, remarks)
+    alarm = _alarm(options, config, remarks)
+    journals, trouble = _journals()
+    one = Panic(journals, str(who()), bootstrap.new_change_id, alarm)
+    for error in trouble:
+        one.blame(error)
+    desk = _Desk(options, one, remarks)
+    try:
+        return desk.work()
+    except KeyboardInterrupt:
+        return desk.interrupted()
+    finally:
+        if journals.reads is not None:
+            journals.reads.close()
+
+
+def _config(options: Namespace, remarks: list[str]) -> Config:
+    """Read backout.toml; one that cannot be read is as good as none, and is told of in the end."""
+    try:
+        return load(options.config)
+    except BackoutError as error:
+        remarks.append(f"{error.what} {error.next}".strip())
+        return Config()
+
+
+def _alarm(options: Namespace, config: Config, remarks: list[str]) -> Alarm:
+    environment, option = _environment(options.environment, config, remarks)
+    severity = None
+    if options.severity in _SEVERITIES:
+        severity = int(options.severity)
+    elif options.severity is not None:
+        remarks.append(f"--severity {options.severity} is none: it is 1, 2 or 3.")
+    return Alarm(environment, option, " ".join(options.words), severity, told_of(config.audiences, environment.name))
+
+
+def _environment(name: str | None, config: Config, remarks: list[str]) -> tuple[Environment, tuple[str, ...]]:
+    """Give the environment that is meant, and what names it in commands; a misspelt name is the nearest one."""
+    here = [environment for environment in config.environments if LOCAL in environment.hosts]
+    if name is None and not here and len(config.environments) == 1:
+        name = config.environments[0].name
+    if name is None:
+        others = [environment.name for environment in config.environments if environment not in here[:1]]
+        if others and not here:
+            remarks.append(f"This is about this machine. For another: backout panic -e {others[0]}")
+        return here[0] if here else Environment(NO_ENVIRONMENT, (LOCAL,)), ()
+    known = {environment.name: environment for environment in config.environments}
+    if name not in known:
+        near = did_you_mean(name, tuple(known))
+        meant = near.removeprefix('Did you mean "').removesuffix('"?')
+        if meant not in known:
+            remarks.append(f"No environment {name!r} is configured, so no host of it is asked. {near}".strip())
+            return Environment(name, ()), ("-e", name)
+        remarks.append(f"No environment {name!r} is configured: it was taken as {meant!r}.")
+        name = meant
+    return known[name], ("-e", name)
+
+
+def _journals() -> tuple[Journals, list[BackoutError]]:
+    """Open the journal; where that is not possible, as far as it can be read."""
+    try:
+        journal = bootstrap.journal()
+    except BackoutError as error:
+        try:
+            return Journals(bootstrap.journal_as_it_lies(), None), [error]
+        except BackoutError:
+            return Journals(None, None), [error]
+    return Journals(journal, journal), []
+
+
+class _Desk:
+    """One panic at one terminal."""
+
+    def __init__(self, options: Namespace, panic: Panic, remarks: list[str]) -> None:
+        self._options, self._panic, self._remarks = options, panic, remarks
+        self._calls: Calls | None = None
+        self._drawn: dict[str, Any] = {}
+        self._screen = screen(options)
+        self._can_ask = not options.json and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def work(self) -> int:
+        """Show, ask, and give the exit code."""
+        one = self._panic
+        one.open()
+        one.read()
+        self._drawn = one.document()
+        self._put(lambda drawing: drawing.first(self._drawn), self._drawn["at"])
+        try:
+            self._ask_hosts()
+            self._hear(GREETING, ENTRIES, ENFORCERS, within_s=LIMIT_S)
+            self._hear(CHECKS, within_s=LIMIT_S if self._can_ask else None)
+            self._offer_pause()
+            self._questions()
+            self._hear(GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE)
+        finally:
+            if self._calls is not None:
+                self._calls.close()
+        return self._end()
+
+    def interrupted(self) -> int:
+        """Say what stands after Ctrl-C."""
+        one = self._panic
+        kept = "and what you answered is kept" if one.kept != "nowhere" else "but nothing of it could be kept"
+        sys.stderr.write(f"\nInterrupted. Incident {one.incident} stays open, {kept}: backout panic shows it again.\n")
+        return _INTERRUPTED
+
+    def _put(self, draw: Callable[[Drawing], str], now: str) -> None:
+        if not self._options.json:
+            put(draw(Drawing(self._screen, now)))
+
+    def _ask_hosts(self) -> None:
+        """Ask the hosts; this machine's half begins before there are threads."""
+        from backout.flow.calls import Calls  # after the first screen
+
+        begun = None
+        if LOCAL in self._panic.said and sys.platform == "linux":
+            begun = bootstrap.begin()
+        self._calls = Calls(self._panic.said, _opening(begun, self._panic.alarm.environment.become))
+        self._panic.ask(self._calls)
+
+    def _hear(self, *what: str, within_s: float | None = None) -> None:
+        """Take in what is said, until all that is named here was said or the time is over, and draw what is new."""
+        if self._calls is not None:
+            for heard in self._calls.hear(*what, within_s=within_s):
+                self._panic.hear(heard)
+        before, self._drawn = self._drawn, self._panic.document()
+        self._put(lambda drawing: drawing.news(self._drawn, before), self._drawn["at"])
+
+    def _offer_pause(self) -> None:
+        """Offer to pause what would undo a fix, host by host."""
+        if not self._can_ask or self._calls is None:
+            return
+        for host, said in self._panic.said.items():
+            units = [row["unit"] for row in said.enforcers if row["unit"]]
+            if units and self._answer(f"Pause {', '.join(units)} on {host}? [y/N]") in ("y", "Y", "yes"):
+                change = self._panic.pause(self._calls, host)
+                sys.stderr.write(f"Being paused as change {change}; backout back takes that back.\n")
+
+    def _answer(self, question: str) -> str | None:
+        """Ask on the terminal; None when nobody will answer any more."""
+        sys.stderr.write(f"{question} ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        return line.strip() if line else None
+
+    def _questions(self) -> None:
+        if not self._can_ask:
+            return
+        sys.stderr.write("Three questions; Enter skips one.\n")
+        for asked, question in QUESTIONS.items():
+            answer = self._answer(question)
+            if answer is None:
+                return
+            if answer and not self._panic.note(answer, asked):
+                sys.stderr.write("That could not be kept: write it down.\n")
+            self._hear(within_s=0)
+
+    def _end(self) -> int:
+        one = self._panic
+        document = {**one.document(), "remarks": self._remarks}
+        if self._options.json:
+            put_json(document, "changes")
+            return one.exit_code
+        for remark in self._remarks:
+            sys.stderr.write(self._screen.visible(remark) + "\n")
+        for error in one.trouble:
+            sys.stderr.write(self._screen.visible(f"{error.what} {error.state} {error.next}".strip()) + "\n")
+        if one.exit_code:
+            sys.stderr.write("No incident could be recorded. Write down what you do, and when.\n")
+        return one.exit_code
+
+
+def _opening(begun: Child | None, become: str | None) -> Callable[..., contextlib.AbstractContextManager[Link]]:
+    """Give what reaches a host: this machine's half has begun."""
+
+    def silent(kind: str, text: str, data: bytes) -> None:
+        """Show nothing: a screen is being read."""
+
+    @contextlib.contextmanager
+    def opened(host: str, on_the_way: Callable[[End], None]) -> Iterator[Link]:
+        here = begun if host == LOCAL else None
+        if here is not None:
+            on_the_way(here.kill)
+        with bootstrap.link_to(host, become, silent, here, on_the_way) as link:
+            yield link
+
+    return opened

@@ -1,0 +1,337 @@
+"""`backout panic`: an incident is open at once; what is known is shown, then what hosts say; answers are kept as given.
+
+Nothing may keep it from working: what the journal cannot take is said, and what cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from backout import __version__
+from backout.config.values import LOCAL, Audience, Environment
+from backout.errors import BackoutError
+from backout.flow import incidents
+from backout.flow.calls import LIMIT_S, Calls, Heard
+from backout.flow.instant import instant
+from backout.link.wire import CHANGING_S
+from backout.model.check import HEALTHY, UNHEALTHY
+from backout.model.incident import CHECK, ENTRY, INCIDENT, LEDGER, NOTE, NOTICE, OPEN, Incident, Row, fold
+from backout.model.redact import redact
+from backout.model.situation import (
+    STANDS,
+    UNFINISHED,
+    Changed,
+    Health,
+    Observed,
+    backs_took,
+    entries_of,
+    health,
+    last_changes,
+    of_environment,
+    seen_by_ledgers,
+    seen_by_lines,
+)
+from backout.store.journal import Journal
+
+Result = TypeVar("Result")
+QUESTIONS = {"see": "What do you see?", "try": "What will you try?", "undo": "How will you undo it?"}
+"""What is asked at a terminal; each answer is a note."""
+MOST_CHANGES = 20
+GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE = "hello", "entries", "enforcers", "check", "pause"
+JOURNAL, NOWHERE = "journal", "nowhere"
+DONE, NEEDS_PERSON = 0, 5
+_SLACK_S = 2.0
+"""What a host may take besides its checks' own times."""
+
+
+class Alarm(NamedTuple):
+    """Where it broke, as far as was said. `option` names the environment in commands: `-e` and its name, or nothing.
+
+    Audiences are those of this environment.
+    """
+
+    environment: Environment
+    option: tuple[str, ...] = ()
+    text: str = ""
+    severity: int | None = None
+    audiences: tuple[Audience, ...] = ()
+
+
+class Journals(NamedTuple):
+    """The journal as far as it can be used: what is read, and what takes something; on a full disk the first alone."""
+
+    reads: Journal | None
+    writes: Journal | None
+
+
+class Said(NamedTuple):
+    """What a host has said so far; `failed` is why there is no more."""
+
+    name: str = ""
+    enforcers: tuple[dict[str, Any], ...] = ()
+    answered: bool = False
+    failed: BackoutError | None = None
+
+
+class Panic:
+    """One alarm: what is known of it, and what is kept of it."""
+
+    def __init__(self, journals: Journals, who: str, new_id: Callable[[], str], alarm: Alarm) -> None:
+        """Know nothing yet; `trouble` says in the end what stood in the way."""
+        self.alarm, self.trouble = alarm, list[BackoutError]()
+        self.incident, self.declared_at, self.joined = "", time.time(), False
+        self.said = {host: Said() for host in alarm.environment.hosts}
+        self._journals, self._who, self._new_id = journals, who, new_id
+        self._rows: list[Row] = []
+        self._ledger: list[Mapping[str, Any]] = []
+        self._seen: list[Observed] = []
+        self._is_kept = journals.writes is not None
+
+    @property
+    def kept(self) -> str:
+        """Tell where all of it is kept."""
+        return JOURNAL if self._is_kept else NOWHERE
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0 where an incident is open, 5 where something could be kept nowhere."""
+        return DONE if self._is_kept else NEEDS_PERSON
+
+    def open(self) -> None:
+        """Open the incident, or join the one that is open there; the text is then a note."""
+        alarm, name = self.alarm, self.alarm.environment.name
+        open_there = self._read(lambda journal: incidents.current(journal, environment=name))
+        if open_there is None:
+            at, severity = self.declared_at, alarm.severity
+            opened = self._write(
+                lambda journal: incidents.declare(
+                    journal, self._who, self._new_id, name, alarm.text, at=at, severity=severity
+                )
+            )
+            self.incident = opened or f"i{self._new_id()}"
+            return
+        self.incident, self.joined = open_there, True
+        if alarm.severity is not None:
+            more = {"severity": alarm.severity}
+            self._write(lambda journal: incidents.state(journal, self._who, open_there, name, OPEN, **more))
+        if alarm.text:
+            self.note(alarm.text)
+
+    def note(self, text: str, asked: str = "") -> bool:
+        """Keep what was typed, at once; tell whether it was kept."""
+        return self._record(NOTE, text, {"asked": asked} if asked else {})
+
+    def read(self) -> None:
+        """Read what is stored, as far as it can be read."""
+        self._read(self._read_rows)
+
+    def _read_rows(self, journal: Journal) -> None:
+        self._rows = []
+        for event in journal.events():
+            if event.type in (INCIDENT, ENTRY, LEDGER):
+                self._rows.append(Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body))
+
+    def _record(self, kind: str, text: str, more: Mapping[str, Any]) -> bool:
+        keep = self._write(lambda journal: incidents.record(journal, self._who, self.incident, kind, text, more=more))
+        return keep is not None
+
+    def _read(self, act: Callable[[Journal], Result]) -> Result | None:
+        """Ask the journal something, as far as it can be read."""
+        try:
+            return None if self._journals.reads is None else act(self._journals.reads)
+        except BackoutError as error:
+            self.blame(error)
+            return None
+
+    def _write(self, act: Callable[[Journal], Result]) -> Result | None:
+        """Keep something; None where that is not possible."""
+        try:
+            return None if self._journals.writes is None else act(self._journals.writes)
+        except BackoutError as error:
+            self._is_kept = False
+            self.blame(error)
+            return None
+
+    def blame(self, error: BackoutError) -> None:
+        """Note what went wrong, to be said in the end."""
+        if error.what not in [known.what for known in self.trouble]:
+            self.trouble.append(error)
+
+    def ask(self, calls: Calls) -> None:
+        """Ask every host what it knows, and then how its checks are."""
+        checks = [check._replace(within_s=min(check.within_s, LIMIT_S)) for check in self.alarm.environment.checks]
+        limit_s = sum(check.within_s for check in checks) + _SLACK_S
+        for host in self.said:
+            calls.ask(host, GREETING, "hello")
+            calls.ask(host, ENTRIES, "entries")
+            calls.ask(host, ENFORCERS, "enforcers")
+            if checks:
+                rows = [check._asdict() for check in checks]
+                calls.ask(host, CHECKS, "check", limit_s, checks=rows, where="before")
+
+    def pause(self, calls: Calls, host: str) -> str:
+        """Stop what would undo a fix on a host, as a change of its own, whose id this gives."""
+        units = [row["unit"] for row in self.said[host].enforcers if row["unit"]]
+        new, name = self._new_id(), self.alarm.environment.name
+        body = {
+            "release": __version__,
+            "who": self._who,
+            "why": f"so that it does not undo a fix; incident {self.incident}",
+            "command": ["backout", "pause", *units],
+            "environment": None if name == incidents.NO_ENVIRONMENT else name,
+            "checks": [],
+        }
+        calls.ask(host, PAUSE, "pause", CHANGING_S, units=units, new=new, body=body)
+        calls.ask(host, ENTRIES, "entries")
+        return new
+
+    def hear(self, heard: Heard) -> None:
+        """Take in what a host said; what is new is kept."""
+        said = self.said[heard.host]
+        if heard.error is not None and heard.what == PAUSE:
+            self.blame(heard.error)
+        elif heard.error is not None:
+            self.said[heard.host] = said._replace(failed=said.failed or heard.error)
+        elif heard.what == GREETING:
+            self.said[heard.host] = said._replace(name=heard.answer["host"])
+        elif heard.what == ENTRIES:
+            self.said[heard.host] = said._replace(answered=True)
+            self._ledger += heard.answer
+            self._write(lambda journal: journal.learn(heard.answer))
+        elif heard.what == ENFORCERS:
+            self.said[heard.host] = said._replace(enforcers=tuple(heard.answer))
+        elif heard.what == CHECKS:
+            self._hear_checks(said.name or heard.host, heard.answer)
+
+    def _hear_checks(self, host: str, rows: Iterable[Mapping[str, str]]) -> None:
+        """Take in how checks are now; what this incident does not know yet is a line of it."""
+        known = {(seen.host, seen.name): seen.result for seen in self._of_incident()}
+        for row in rows:
+            seen = Observed(time.time(), host, row["name"], row["result"], row["output"])
+            self._seen.append(seen)
+            if seen.result in (HEALTHY, UNHEALTHY) and known.get((host, seen.name)) != seen.result:
+                more = {"host": host, "name": seen.name, "result": seen.result, "output": redact(seen.output)}
+                self._record(CHECK, f"{seen.name} is {seen.result}", more)
+
+    def _of_incident(self) -> list[Observed]:
+        incident = fold(self._rows).get(self.incident)
+        return seen_by_lines(incident.entries) if incident is not None else []
+
+    def document(self) -> dict[str, Any]:
+        """Give the `backout.panic/1` document of what is known now."""
+        folded = fold(self._rows)
+        entries = self._entries()
+        checks = self._health(folded.values(), entries)
+        changes = last_changes(entries)
+        own = folded.get(self.incident)
+        known = [entry.at for entry in entries] + [check.at for check in checks]
+        as_of = instant(max(known)) if known else None
+        self.declared_at = own.declared_at if own is not None else self.declared_at
+        return {
+            "schema": "backout.panic/1",
+            "incident": self._told(own),
+            "joined": self.joined,
+            "at": instant(time.time()),
+            "as_of": as_of,
+            "hosts": [_host(host, said) for host, said in self.said.items()],
+            "changes": [self._changed(change) for change in changes[:MOST_CHANGES]],
+            "more_changes": max(0, len(changes) - MOST_CHANGES),
+            "checks": [self._check(check) for check in checks],
+            "enforcers": self._enforcers(),
+            "ways": self._ways(changes, entries),
+            "audiences": [self._audience(audience, own) for audience in self.alarm.audiences],
+            "kept": self.kept,
+            "trouble": [error.document() for error in self.trouble],
+            "exit_code": self.exit_code,
+        }
+
+    def _entries(self) -> list[Any]:
+        stored = [row.body for row in self._rows if row.type == LEDGER]
+        names = {said.name for said in self.said.values() if said.name}
+        if LOCAL in self.said:
+            names.add(os.uname().nodename)
+        return of_environment(entries_of([*stored, *self._ledger]), self.alarm.environment.name, names)
+
+    def _health(self, folded: Iterable[Incident], entries: list[Any]) -> list[Health]:
+        name = self.alarm.environment.name
+        lines = [line for incident in folded if incident.environment == name for line in incident.entries]
+        return health([*seen_by_ledgers(entries), *seen_by_lines(lines), *self._seen])
+
+    def _told(self, own: Incident | None) -> dict[str, Any]:
+        return {
+            "id": self.incident,
+            "environment": self.alarm.environment.name,
+            "text": own.text if own is not None else redact(self.alarm.text),
+            "severity": own.severity if own is not None else self.alarm.severity or 1,
+            "declared_at": instant(self.declared_at),
+            "by": own.by if own is not None else self._who,
+        }
+
+    def _command(self, verb: str, *words: str) -> list[str]:
+        return ["backout", verb, *self.alarm.option, *words]
+
+    def _changed(self, change: Changed) -> dict[str, Any]:
+        back = {STANDS: self._command("back", change.id), UNFINISHED: self._command("recover")}
+        return {
+            "id": change.id,
+            "at": instant(change.at),
+            "hosts": list(change.hosts),
+            "who": change.who,
+            "why": change.why,
+            "command": list(change.command),
+            "state": change.state,
+            "back": back.get(change.state),
+        }
+
+    def _check(self, check: Health) -> dict[str, Any]:
+        """Tell of a check, its host as the configuration names it where that is known."""
+        names = {said.name: host for host, said in self.said.items()}
+        return {
+            "host": names.get(check.host, check.host),
+            "name": check.name,
+            "result": check.result,
+            "since": instant(check.since),
+            "at": instant(check.at),
+            "output": check.output,
+        }
+
+    def _enforcers(self) -> list[dict[str, Any]]:
+        return [
+            {"host": host, **row, "pause": self._pause(row["unit"])}
+            for host, said in self.said.items()
+            for row in said.enforcers
+        ]
+
+    def _pause(self, unit: str | None) -> list[str] | None:
+        return None if unit is None else self._command("run", "--", "systemctl", "stop", unit)
+
+    def _ways(self, changes: Sequence[Changed], entries: list[Any]) -> list[dict[str, Any]]:
+        """Give the known ways out, with how long they took."""
+        if not any(change.state == STANDS for change in changes):
+            return []
+        return [{"name": "take back", "command": self._command("back"), "durations_s": backs_took(entries)}]
+
+    def _audience(self, audience: Audience, own: Incident | None) -> dict[str, Any]:
+        """Tell by when an audience is owed a word."""
+        told = [line for line in (own.of_kind(NOTICE) if own else ()) if line.body.get("audience") == audience.key]
+        due = told[-1].at + audience.every_s if told else self.declared_at + audience.first_s
+        return {
+            "audience": audience.key,
+            "name": audience.name,
+            "word": "next" if told else "first",
+            "due_at": instant(due),
+            "command": ["backout", "tell", *self.alarm.option],
+        }
+
+
+def _host(host: str, said: Said) -> dict[str, Any]:
+    error = None if said.failed is None else said.failed.document()
+    return {"host": host, "name": said.name or None, "answered": said.answered, "error": error}
+
+
+def told_of(audiences: Iterable[Audience], environment: str) -> tuple[Audience, ...]:
+    """Give the audiences that are told of an environment's incidents."""
+    return tuple(each for each in audiences if not each.environments or environment in each.environments)

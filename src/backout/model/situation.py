@@ -1,0 +1,165 @@
+"""What is known of an environment at a moment: its last changes, its checks, how long back-outs took. Pure.
+
+From the entries of ledgers, as the journal has them or as hosts tell them, and from what checks said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from backout.model.check import BEFORE, NOT_RUN
+from backout.model.incident import CHECK, Entry
+from backout.model.ledger import APPLIED, KEPT, PREPARED, REFUSED, UNDOING, UNDONE, LedgerEntry, entry_from, fold
+
+STANDS, TAKEN_BACK, BACKED_OUT, UNFINISHED, GONE = "stands", "taken back", "backed out", "unfinished", "let go"
+
+
+class Changed(NamedTuple):
+    """A change of an environment, on all its hosts; `at` is seconds since the epoch, UTC.
+
+    `state` is UNFINISHED or STANDS where it is so on one of them.
+    """
+
+    id: str
+    at: float
+    hosts: tuple[str, ...]
+    who: str
+    why: str
+    command: tuple[str, ...]
+    state: str
+    undone_by: str | None
+
+
+class Observed(NamedTuple):
+    """What a check said, somewhere, at some time."""
+
+    at: float
+    host: str
+    name: str
+    result: str
+    output: str
+
+
+class Health(NamedTuple):
+    """How a check is on a host: it says `result` since `since`, and was last asked at `at`."""
+
+    host: str
+    name: str
+    result: str
+    since: float
+    at: float
+    output: str
+
+
+def entries_of(documents: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
+    """Read ledger entries, each once; what is none is passed over: a damaged line hides nothing else."""
+    found: dict[tuple[str, str, int], LedgerEntry] = {}
+    for document in documents:
+        try:
+            entry = entry_from(document)
+        except ValueError:
+            continue
+        found.setdefault((entry.host, entry.change, entry.seq), entry)
+    return sorted(found.values(), key=lambda entry: (entry.host, entry.seq))
+
+
+def of_environment(entries: Iterable[LedgerEntry], environment: str, hosts: Collection[str]) -> list[LedgerEntry]:
+    """Give the entries of an environment's changes; on its `hosts`, by their own names, also those of no environment.
+
+    Whoever works on a host itself, without a configuration, changes it all the same.
+    """
+    kept = list(entries)
+    where = {
+        (entry.host, entry.change): entry.body.get("environment") for entry in kept if entry.kind in (PREPARED, REFUSED)
+    }
+    there = {*hosts, *(host for (host, _), name in where.items() if name == environment)}
+
+    def belongs(entry: LedgerEntry) -> bool:
+        name = where.get((entry.host, entry.change))
+        return name == environment or (name is None and entry.host in there)
+
+    return [entry for entry in kept if belongs(entry)]
+
+
+def last_changes(entries: Iterable[LedgerEntry]) -> list[Changed]:
+    """Give what was changed, newest first: no refusals, which changed nothing, and no back-outs, which are told of."""
+    by_host: dict[str, list[LedgerEntry]] = {}
+    for entry in entries:
+        by_host.setdefault(entry.host, []).append(entry)
+    found: dict[str, Changed] = {}
+    for host, lines in by_host.items():
+        for change in fold(lines):
+            if change.undoes or change.state == REFUSED:
+                continue
+            here = Changed(
+                change.id,
+                change.at,
+                (host,),
+                str(change.body.get("who", "")),
+                str(change.body.get("why", "")),
+                tuple(map(str, change.body.get("command", ()))),
+                _state(change.state, taken_back=change.undone_by is not None, stands=change.stands),
+                change.undone_by,
+            )
+            known = found.get(change.id)
+            found[change.id] = here if known is None else _joined(known, here)
+    return sorted(found.values(), key=lambda change: (change.at, change.id), reverse=True)
+
+
+def _state(state: str, *, taken_back: bool, stands: bool) -> str:
+    if state in (PREPARED, APPLIED, UNDOING):
+        return UNFINISHED
+    if state == UNDONE:
+        return BACKED_OUT
+    return TAKEN_BACK if taken_back else STANDS if stands else GONE
+
+
+def _joined(one: Changed, other: Changed) -> Changed:
+    order = (UNFINISHED, STANDS, TAKEN_BACK, BACKED_OUT, GONE)
+    first = min(one, other, key=lambda change: order.index(change.state))
+    return first._replace(hosts=tuple(sorted({*one.hosts, *other.hosts})), at=max(one.at, other.at))
+
+
+def backs_took(entries: Iterable[LedgerEntry]) -> list[float]:
+    """Give how long each back-out took on its host, in seconds, oldest first: from its first entry to its last."""
+    begun: dict[tuple[str, str], float] = {}
+    took: list[tuple[float, float]] = []
+    for entry in entries:
+        key = (entry.host, entry.change)
+        if entry.kind == PREPARED and entry.body.get("undoes"):
+            begun[key] = entry.at
+        elif entry.kind == KEPT and key in begun:
+            took.append((entry.at, max(0.0, entry.at - begun.pop(key))))
+    return [duration_s for _, duration_s in sorted(took)]
+
+
+def seen_by_ledgers(entries: Iterable[LedgerEntry]) -> list[Observed]:
+    """Give what checks said of live hosts around changes; in rehearsals they tell nothing of these."""
+    return [
+        Observed(entry.at, entry.host, row["name"], row["result"], row.get("output", ""))
+        for entry in entries
+        for row in (*entry.body.get("before", ()), *entry.body.get("results", ()))
+        if row["where"] == BEFORE or entry.kind == KEPT
+    ]
+
+
+def seen_by_lines(entries: Iterable[Entry]) -> list[Observed]:
+    """Give what the `check` lines of timelines tell."""
+    return [
+        Observed(entry.at, *(str(entry.body.get(name, "")) for name in ("host", "name", "result", "output")))
+        for entry in entries
+        if entry.kind == CHECK
+    ]
+
+
+def health(observed: Iterable[Observed]) -> list[Health]:
+    """Give how each check is on each host, by what was seen last; since when, as far as that was seen."""
+    found: dict[tuple[str, str], Health] = {}
+    for seen in sorted(observed, key=lambda seen: seen.at):
+        if seen.result == NOT_RUN:
+            continue
+        before = found.get((seen.host, seen.name))
+        since = before.since if before is not None and before.result == seen.result else seen.at
+        found[seen.host, seen.name] = Health(seen.host, seen.name, seen.result, since, seen.at, seen.output)
+    return list(found.values())

@@ -1,0 +1,185 @@
+"""The screens of `panic`, as plain text: nothing here waits for an import.
+
+Each draws a `backout.panic/1` document, or the part of it that is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from backout.model.check import HEALTHY
+from backout.render.screen import Screen
+from backout.render.telling import telling_line
+
+MOST_CHANGES = 3
+_BOLD, _RED, _GREEN, _PLAIN = "\033[1m", "\033[1;31m", "\033[32m", "\033[0m"
+_MINUTE_S, _HOUR_S = 60, 3600
+
+
+class Drawing:
+    """Draws on one screen; times are in one zone, relative to `now` (RFC 3339)."""
+
+    def __init__(self, screen: Screen, now: str, zone: tzinfo | None = None) -> None:
+        self._screen, self._zone = screen, zone
+        self._now = datetime.fromisoformat(now).astimezone(zone)
+
+    def first(self, document: Mapping[str, Any]) -> str:
+        """Draw all that is known."""
+        parts = [self._head(document), self._changes(document), self._checks(document), self._enforcers(document)]
+        return self._text([*parts, self._ways(document), self._audiences(document)])
+
+    def news(self, document: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+        """Draw what hosts said since `before` was drawn, and which of them said nothing."""
+        parts = [self._hosts(document["hosts"], before["hosts"])]
+        for name, draw in (("changes", self._changes), ("checks", self._checks), ("enforcers", self._enforcers)):
+            if _gist(document[name]) != _gist(before[name]):
+                parts.append(draw(document))
+        if _asked(document) != _asked(before) and _gist(document["checks"]) == _gist(before["checks"]):
+            parts.append([f"The checks say the same now, {self._when(document['at'])}."])
+        return self._text(parts)
+
+    def _text(self, parts: Iterable[Sequence[str]]) -> str:
+        return "".join(f"{line.rstrip()}\n" for part in parts for line in part)
+
+    def _head(self, document: Mapping[str, Any]) -> list[str]:
+        incident = document["incident"]
+        where = self._screen.visible(incident["environment"])
+        began = datetime.fromisoformat(incident["declared_at"])
+        minutes = max(0, int((self._now - began).total_seconds())) // _MINUTE_S
+        clock = f"{minutes // 60}:{minutes % 60:02d} h" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004
+        since = f"since {self._when(incident['declared_at'])} {self._now:%Z}"
+        joined = f"; joined, opened by {self._screen.visible(incident['by'])}" if document["joined"] else ""
+        lines = [
+            self._bold(f"Incident {incident['id']} on {where}: open for {clock}, {since}{joined}"),
+            *([self._cut("  " + self._screen.visible(incident["text"]))] if incident["text"] else []),
+        ]
+        if document["kept"] == "nowhere":
+            lines.append(self._red("NOTHING IS KEPT: write down what you do."))
+        as_of = document["as_of"]
+        lines.append(
+            f"What is stored here, as of {self._when(as_of)}; hosts are asked now."
+            if as_of
+            else "Nothing is stored here of it yet; hosts are asked now."
+        )
+        return lines
+
+    def _changes(self, document: Mapping[str, Any]) -> list[str]:
+        changes = document["changes"]
+        if not changes:
+            return [self._bold("Last changes"), "  none on record"]
+        lines = [self._bold("Last changes")]
+        for change in changes[:MOST_CHANGES]:
+            command = self._screen.visible(" ".join(change["command"]))
+            who = self._screen.visible(change["who"])
+            lines.append(self._cut(f"  {self._when(change['at'])}  {who}: {command}"))
+            way = self._command(change["back"]) if change["back"] else change["state"]
+            lines.append(f"    {way}")
+        more = len(changes) + document["more_changes"] - MOST_CHANGES
+        return [*lines, *([f"  and {more} more: backout log"] if more > 0 else [])]
+
+    def _checks(self, document: Mapping[str, Any]) -> list[str]:
+        checks = document["checks"]
+        red = [check for check in checks if check["result"] != HEALTHY]
+        if not checks:
+            return [self._bold("Checks"), "  nothing is known of any"]
+        lines = [self._bold("Checks")]
+        hosts = {check["host"] for check in checks}
+        for check in red:
+            on = f" on {check['host']}" if len(hosts) > 1 else ""
+            said = telling_line(check["output"])
+            head = self._screen.visible(f"{check['name']}{on}")
+            since = f"fails since {self._when(check['since'])}, asked {self._when(check['at'])}"
+            room = self._screen.width - len(f"  {head}: {since}")
+            said = self._cut(self._screen.visible(said), room - 2) if said and room > 10 else ""  # noqa: PLR2004
+            lines.append(f"  {self._red(head)}: {since}" + (f"  {said}" if said else ""))
+        well = len(checks) - len(red)
+        if well:
+            at = max(check["at"] for check in checks if check["result"] == HEALTHY)
+            lines.append(f"  {well} healthy, asked {self._when(at)}")
+        return lines
+
+    def _enforcers(self, document: Mapping[str, Any]) -> list[str]:
+        rows = document["enforcers"]
+        if not rows:
+            return []
+        lines = [self._bold("These would undo a fix")]
+        for row in rows:
+            lines.append(self._cut(f"  {self._screen.visible(row['host'])}: {row['name']} {row['how']}"))
+            if row["pause"]:
+                lines.append(f"    {self._command(row['pause'])}")
+        return lines
+
+    def _ways(self, document: Mapping[str, Any]) -> list[str]:
+        if not document["ways"]:
+            return []
+        rows = [f"  {self._command(way['command'])}  {_measured(way['durations_s'])}" for way in document["ways"]]
+        return [self._bold("Ways out"), *rows]
+
+    def _audiences(self, document: Mapping[str, Any]) -> list[str]:
+        if not document["audiences"]:
+            return []
+        lines = [self._bold("To be told") + f"  {self._command(document['audiences'][0]['command'])}"]
+        for row in document["audiences"]:
+            left_s = (datetime.fromisoformat(row["due_at"]) - self._now).total_seconds()
+            due = f"in {_minutes(left_s)}" if left_s >= 0 else self._red(f"{_minutes(-left_s)} overdue")
+            name = self._screen.visible(row["name"])
+            lines.append(f"  {name}: {row['word']} word by {self._when(row['due_at'])}, {due}")
+        return lines
+
+    def _hosts(self, rows: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> list[str]:
+        lines = []
+        for row, known in zip(rows, before, strict=True):
+            if row["error"] and row["error"] != known["error"]:
+                lines.append(self._cut(self._screen.visible(_about(row["host"], row["error"]["what"]))))
+            elif row["answered"] and not known["answered"]:
+                lines.append(self._screen.visible(f"{row['host']} answers at {self._now:%H:%M:%S}."))
+        return lines
+
+    def _command(self, words: Sequence[str]) -> str:
+        return " ".join(map(self._screen.word, words))
+
+    def _when(self, at: str) -> str:
+        when = datetime.fromisoformat(at).astimezone(self._zone)
+        return f"{when:%H:%M}" if when.date() == self._now.date() else f"{when:%Y-%m-%d %H:%M}"
+
+    def _cut(self, line: str, width: int | None = None) -> str:
+        width = self._screen.width if width is None else width
+        return line if len(line) <= width else line[: max(width - 3, 0)] + "..."
+
+    def _bold(self, text: str) -> str:
+        return f"{_BOLD}{text}{_PLAIN}" if self._screen.color else text
+
+    def _red(self, text: str) -> str:
+        return f"{_RED}{text}{_PLAIN}" if self._screen.color else text
+
+
+def _gist(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out when a check was asked last, and by which name of its host: that alone is no news."""
+    return [{name: value for name, value in row.items() if name not in ("at", "host", "output")} for row in rows]
+
+
+def _asked(document: Mapping[str, Any]) -> list[str]:
+    return [check["at"] for check in document["checks"]]
+
+
+def _about(host: str, what: str) -> str:
+    return what if what.startswith(host) else f"{host}: {what}"
+
+
+def _measured(durations_s: Sequence[float]) -> str:
+    if not durations_s:
+        return "not measured yet"
+    times = "once" if len(durations_s) == 1 else f"{len(durations_s)} times"
+    return f"{_seconds(sorted(durations_s)[len(durations_s) // 2])}, done {times}"
+
+
+def _seconds(duration_s: float) -> str:
+    if duration_s < 0.1:  # noqa: PLR2004
+        return "under 0.1 s"
+    return f"{duration_s:.1f} s" if duration_s < 10 else f"{duration_s:.0f} s"  # noqa: PLR2004
+
+
+def _minutes(left_s: float) -> str:
+    return f"{-int(-left_s // _MINUTE_S)} min" if left_s < _HOUR_S else f"{left_s / _HOUR_S:.1f} h"

@@ -1,0 +1,171 @@
+"""`panic`, in this process: whatever is typed or broken, an incident is open and the screen is there."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backout import bootstrap, cli
+from backout.flow.incidents import read
+from backout.model.incident import Incident
+from backout.store.opening import journal_path
+from kit.cli import validate
+
+CONFIG = """
+[environments.production]
+hosts = ["local"]
+[[environments.production.checks]]
+name = "answers"
+run = "test ! -e {folder}/down || {{ echo 502 Bad Gateway; exit 1; }}"
+within = "1s"
+[audiences.client]
+to = ["mailto:ops@client.example"]
+name = "Client Ltd"
+[audiences.other]
+to = ["mailto:ops@other.example"]
+environments = ["staging"]
+[environments.staging]
+hosts = ["staging.invalid"]
+"""
+Panic = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def panic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Panic:
+    """Run `backout panic` here, with a state and a configuration of its own; gives exit code and all that it said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACKOUT_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    (tmp_path / "backout.toml").write_text(CONFIG.format(folder=tmp_path))
+
+    def run(*words: str) -> tuple[int, str]:
+        code = cli.run(["panic", *words])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run
+
+
+def incidents() -> list[Incident]:
+    """What the journal holds."""
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        return list(read(journal).values())
+
+
+def only() -> Incident:
+    """The one incident."""
+    (incident,) = incidents()
+    return incident
+
+
+def document(panic: Panic, *words: str) -> tuple[int, dict[str, Any]]:
+    """Run it with --json; what it gives is held against its schema."""
+    code, said = panic("--json", *words)
+    loaded: dict[str, Any] = json.loads(said)
+    validate(loaded)
+    return code, loaded
+
+
+def test_two_words_open_an_incident(panic: Panic) -> None:
+    """It is all that anybody has to remember."""
+    code, said = panic()
+    assert code == 0
+    assert only().environment == "production"
+    assert only().state == "open"
+    assert f"Incident {only().id} on production" in said
+    assert "Client Ltd: first word by" in said
+    assert "ops@other" not in said
+
+
+def test_the_second_one_joins_and_its_words_are_a_note(panic: Panic) -> None:
+    """Two people see it break at the same time; two incidents would tell half of it each."""
+    panic("site", "is", "down")
+    code, said = panic("the", "shop,", "too", "--severity", "2")
+    assert code == 0
+    assert "joined" in said
+    assert (only().text, only().severity) == ("site is down", 2)
+    assert [entry.text for entry in only().of_kind("note")] == ["the shop, too"]
+
+
+def test_how_checks_are_is_a_line_when_it_is_new(panic: Panic, tmp_path: Path) -> None:
+    """Downtime is told from these lines: the first one, and each change; no line says what the last one said."""
+    (tmp_path / "down").touch()
+    _, first = document(panic)
+    panic()
+    (tmp_path / "down").unlink()
+    panic()
+    lines = only().of_kind("check")
+    assert [line.body["result"] for line in lines] == ["unhealthy", "healthy"]
+    assert "502 Bad Gateway" in lines[0].body["output"]
+    assert [(check["name"], check["result"]) for check in first["checks"]] == [("answers", "unhealthy")]
+
+
+@pytest.mark.parametrize(
+    ("words", "remark"),
+    [
+        (["--sevrity", "1"], "--sevrity is no option of panic"),
+        (["--severity", "high"], "--severity high is none"),
+        (["-e", "prodction"], "No environment 'prodction' is configured: it was taken as 'production'."),
+        (["--config", "/nowhere/backout.toml"], "/nowhere/backout.toml cannot be read"),
+    ],
+)
+def test_what_was_not_understood_is_said_in_the_end(panic: Panic, words: list[str], remark: str) -> None:
+    """Nothing that is typed keeps it from working, and nothing is passed over in silence."""
+    code, said = panic(*words)
+    assert code == 0
+    assert len(incidents()) == 1
+    assert said.index(remark) > said.index("Incident")
+
+
+def test_a_broken_configuration_is_as_good_as_none(panic: Panic, tmp_path: Path) -> None:
+    """It may be the very file that was changed."""
+    (tmp_path / "backout.toml").write_text("[environments\n")
+    code, said = panic("help")
+    assert (code, only().environment) == (0, "local")
+    assert "backout.toml" in said
+
+
+def test_an_environment_that_nobody_knows_has_its_incident(panic: Panic) -> None:
+    """The configuration may be elsewhere; the clock runs all the same."""
+    code, told = document(panic, "-e", "warehouse")
+    assert (code, only().environment, told["hosts"]) == (0, "warehouse", [])
+    assert "No environment 'warehouse' is configured" in told["remarks"][0]
+
+
+def test_a_damaged_journal_is_said_and_the_hosts_are_asked(panic: Panic) -> None:
+    """The record is lost, not the host: what it says is the screen then. Nothing could be kept: 5."""
+    path = journal_path({"XDG_STATE_HOME": str(Path.cwd() / "xdg")})
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"this is no database, and never was one" * 100)
+    code, said = panic("help")
+    assert code == 5
+    assert "NOTHING IS KEPT" in said
+    assert "1 healthy" in said
+    assert "is damaged" in said
+
+
+def test_a_host_that_accepts_and_says_nothing_has_five_seconds(panic: Panic, tmp_path: Path) -> None:
+    """It hangs as machines do that are out of memory; the other one is told of meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        hosts = f'hosts = ["local", "ssh://127.0.0.1:{port}"]'
+        text = CONFIG.format(folder=tmp_path).replace('hosts = ["local"]', hosts)
+        (tmp_path / "backout.toml").write_text(text)
+        code, told = document(panic, "-e", "production")
+    assert code == 0
+    assert [host["answered"] for host in told["hosts"]] == [True, False]
+    assert "said nothing for 5 s" in told["hosts"][1]["error"]["what"]
+
+
+def test_the_first_screen_waits_for_no_import_of_what_draws_reports() -> None:
+    """A tenth of a second more is felt by whoever waits for anything at all; other commands need these."""
+    look = "import sys, backout.cli.panic; print([m for m in sys.modules if m in ('rich', 'asyncio', 'logging')])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
