@@ -14,6 +14,7 @@ from backout.model.notice import (
     RETRY_S,
     TYPES,
     UPDATE,
+    Due,
     after,
     deliveries,
     doubtful,
@@ -114,7 +115,7 @@ def test_the_first_word_is_due_minutes_after_the_declaration_and_the_next_ones_a
     """A word that reached nobody does not move the clock."""
     told, audience = [notice(200), delivery(201, "trying"), delivery(202, "failed")], [Told()]
     (owed,) = due(one(*told), audience, 300)
-    assert owed == ("client", FIRST, 400, 100)
+    assert owed == Due("client", FIRST, 400, 100)
     sent = [*told, delivery(250, "trying", attempt=2), delivery(251, "sent", attempt=2)]
     (owed,) = due(one(*sent), audience, 300)
     assert (owed.type, owed.at) == (UPDATE, 200 + 1800)
