@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # each function imports what it picks: the host half is begun before all else is imported
+    from backout.config.values import Config
     from backout.link.local import Child
     from backout.link.wire import Events, Link
+    from backout.model.notice import Message, Result
     from backout.store.journal import Journal
 
 _LETTERS = "bcdfghjkmnpqrstvwxz"
@@ -56,6 +58,23 @@ def journal_as_it_lies(environ: Mapping[str, str] = os.environ) -> Journal:
     from backout.store.sqlite import SqliteJournal
 
     return SqliteJournal(journal_path(environ), as_it_lies=True)
+
+
+def sender(config: Config) -> Callable[[str, Message], Result]:
+    """Give what sends a message to one target: mail by the server of `[mail]`, all else by a channel of its own."""
+    from backout.model.notice import is_mail
+
+    def send(target: str, message: Message) -> Result:
+        if is_mail(target):
+            from backout.notify import mail
+
+            server = mail.Server(**config.mail._asdict())
+            return mail.send(server, target, message)
+        from backout.notify import other
+
+        return other.send(target, message)
+
+    return send
 
 
 def new_change_id(now: Callable[[], float] = time.time) -> str:

@@ -35,6 +35,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     split = words.index("--") if "--" in words else len(words)
     parser = build()
     options, unread = parser.parse_known_args(words[:split])
+    if getattr(options, "takes_words", False) and not any(word.startswith("-") for word in unread):
+        options.words += unread  # argparse takes words in one place alone; they may stand around options
+        unread = []
     if unread:
         _require_dashes(options, words[:split], unread)
         parser.error(f"unrecognized arguments: {' '.join(unread)}")
@@ -69,7 +72,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    for add in (*changing, _panic, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
+    for add in (*changing, _panic, _tell, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -103,7 +106,7 @@ def _verb(
     verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
 ) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard")
+    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard", "tell")
     verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
@@ -397,6 +400,14 @@ def _guard_add(verb: _Parser) -> None:
 def _guard_test(verb: _Parser) -> None:
     verb.add_argument("names", nargs="*", metavar="NAME", help="a guard (default: all)")
     verb.add_argument("-e", "--environment", metavar="ENV", help="only changes of this environment (default: all)")
+
+
+def _tell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    from backout.cli.telling import grammar
+
+    grammar(
+        _verb(verbs, shared, "tell", "send the next word of an incident to those who wait for it", "tell"), duration
+    )
 
 
 def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

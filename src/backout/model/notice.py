@@ -102,6 +102,22 @@ class Due(NamedTuple):
     in_s: float
 
 
+class Message(NamedTuple):
+    """What goes to one target. `id` is its Message-ID (RFC 5322, 3.6.4), the same at each attempt."""
+
+    id: str
+    subject: str
+    plain: str
+    html: str
+
+
+class Result(NamedTuple):
+    """What became of an attempt: SENT, FAILED (it is not there), UNKNOWN (it may be), and what the other side said."""
+
+    state: str
+    reply: str
+
+
 class Delivery(NamedTuple):
     """Where one notice stands at one target.
 
@@ -203,6 +219,16 @@ def is_mail(target: str) -> bool:
     """Tell whether a target is a mail address, which goes by the server of `[mail]`."""
     scheme, _, rest = target.partition(":")
     return scheme.lower() == "mailto" and not rest.startswith("//")
+
+
+def each_target(to: Iterable[str]) -> tuple[str, ...]:
+    """Give targets one by one: a mail address may name several people, of whom each gets a mail of their own."""
+    every = [
+        f"mailto:{one.strip()}" if is_mail(target) else one
+        for target in to
+        for one in (target.partition(":")[2].split(",") if is_mail(target) else [target])
+    ]
+    return tuple(dict.fromkeys(every))
 
 
 def told_of(incident: Incident, audiences: Iterable[Cadence]) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from backout.errors import FailedError
@@ -81,8 +82,11 @@ class Journal(Protocol):
         An entry is known by its host, change and seq.
         """
 
-    def events(self, after: int = 0, type: str | None = None) -> Iterator[Event]:
-        """Walk the events whose seq is greater, of one type or of all, oldest first."""
+    def events(self, after: int = 0, type: str | None = None, kinds: Collection[str] = ()) -> Iterator[Event]:
+        """Walk the events whose seq is greater, of one type or of all, oldest first.
+
+        With `kinds` only those whose body says that it is of one of these: what is not asked for is not read.
+        """
 
     def entries(self, change: str | None = None) -> list[dict[str, Any]]:
         """Give the learned ledger entries, of one change or of all, in the order in which they were learned."""
@@ -98,6 +102,15 @@ class Journal(Protocol):
 
     def verify(self) -> None:
         """Check the whole record, hash by hash; a CorruptStoreError names the first event that is not as recorded."""
+
+    def sending(self, wait_s: float) -> AbstractContextManager[bool]:
+        """Be the one who sends what the record says is to go out; gives whether nobody else was, after so long.
+
+        The kernel lets go of it when the process dies, however it does.
+        """
+
+    def is_sending(self) -> bool:
+        """Tell whether somebody sends at this moment."""
 
     def close(self) -> None:
         """Let go of the database."""

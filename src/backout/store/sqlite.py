@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
 from backout.store.journal import EVENT, LEDGER, Event, Found, Hit
 from backout.store.opening import connect, connect_as_it_lies
+from backout.store.sending import is_sending, sending
 from backout.store.words import fts_query, nearest, text_of, words
 
 _LENGTH_SLACK = 2  # a misspelt word is about as long as the right one
@@ -54,10 +56,12 @@ class SqliteJournal:
             # Looked up once more, under the lock: another process may have learned the same meanwhile.
             return sum(self._learn(entry) for entry in fresh if not self._knows(entry))
 
-    def events(self, after: int = 0, type: str | None = None) -> Iterator[Event]:
-        """Walk the events whose seq is greater, of one type or of all, oldest first."""
+    def events(self, after: int = 0, type: str | None = None, kinds: Collection[str] = ()) -> Iterator[Event]:
+        """Walk the events whose seq is greater, of one type or of all, of some kinds or of all, oldest first."""
         rows = self._rows(
-            "SELECT * FROM event WHERE seq > ? AND (? IS NULL OR type = ?) ORDER BY seq", (after, type, type)
+            "SELECT * FROM event WHERE seq > ?1 AND (?2 IS NULL OR type = ?2)"
+            " AND (?3 IS NULL OR json_extract(body, '$.kind') IN (SELECT value FROM json_each(?3))) ORDER BY seq",
+            (after, type, json.dumps([*kinds]) if kinds else None),
         )
         return (self._event(row) for row in rows)
 
@@ -114,6 +118,14 @@ class SqliteJournal:
             if (event.seq, event.prev) != (seq, prev):
                 raise damaged(self.path, f"event {seq} does not follow from the one before")
             prev = link_hash(event._asdict())
+
+    def sending(self, wait_s: float) -> AbstractContextManager[bool]:
+        """Hold the lock on a file beside the journal."""
+        return sending(self.path, wait_s)
+
+    def is_sending(self) -> bool:
+        """Look at that lock."""
+        return is_sending(self.path)
 
     def close(self) -> None:
         """Let go of the file."""

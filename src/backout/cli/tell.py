@@ -1,0 +1,180 @@
+"""`backout tell`: show what would be said, ask once, send, and say loudly what did not arrive."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
+
+from backout import bootstrap
+from backout.cli.person import who
+from backout.cli.screens import put, put_json, screen
+from backout.cli.telling import FIELDS
+from backout.config.find import load
+from backout.config.nearest import did_you_mean
+from backout.config.values import Config
+from backout.errors import RefusedError, UsageError
+from backout.flow import tell as flow
+from backout.flow.incidents import current, read
+from backout.flow.notices import Draft, Wish, drafts
+from backout.flow.outbox import Outbox
+from backout.model.incident import Incident
+from backout.model.notice import Delivery
+from backout.store.journal import Journal
+
+_QUESTIONS = {
+    "seen": ("--seen", "What do you see?"),
+    "changed": ("--changed", "What changed since the last word?"),
+    "remedy": ("--remedy", "How far is the remedy?"),
+    "since": ("--since", ""),
+    "lost": ("--lost", "Which data were lost (none)?"),
+}
+"""Each field that a notice may lack: the option that gives it, and the question."""
+_DEFAULTS = {"lost": "none"}
+
+
+def tell(options: Namespace) -> int:
+    """`backout tell`."""
+    config = load(options.config)
+    with contextlib.closing(bootstrap.journal()) as journal:
+        desk = _Desk(options, config, journal)
+        if options.retry or options.sent is not None or options.again is not None:
+            return desk.go_on()
+        return desk.tell()
+
+
+class _Desk:
+    """One telling at one terminal, or at none."""
+
+    def __init__(self, options: Namespace, config: Config, journal: Journal) -> None:
+        self._options, self._config, self._journal = options, config, journal
+        self._screen = screen(options)
+        self._outbox = Outbox(journal, config, str(who()), bootstrap.sender(config), self._heard)
+
+    def tell(self) -> int:
+        """Send the next word to those who are meant."""
+        incident = self._incident()
+        words = self._composed(incident)
+        document = flow.preview(incident, words)
+        _require_whole(words)
+        if self._options.dry_run:
+            self._show(document)
+            return 0
+        self._require_wanted(document)
+        names = self._outbox.tell(incident, words, bootstrap.new_change_id)
+        return self._end(flow.document(self._journal, names))
+
+    def go_on(self) -> int:
+        """Send what is due once more, or settle what a person names."""
+        options = self._options
+        if options.retry:
+            names = [*self._outbox.retry(), *flow.unsettled(self._journal, time.time())]
+        else:
+            name = options.sent if options.again is None else options.again
+            names = [self._outbox.decide(name, again=options.again is not None)]
+        return self._end(flow.document(self._journal, names))
+
+    def _incident(self) -> Incident:
+        """Give the incident that is meant; without one that is open, the newest, if its end was not told yet."""
+        options = self._options
+        name = current(self._journal, options.incident, options.environment)
+        known = read(self._journal)
+        if name is None:
+            there = [one for one in known.values() if options.environment in (None, one.environment)]
+            name = there[-1].id if there and there[-1].id in flow.untold(self._journal, self._config) else None
+        if name is None:
+            where = f" on {options.environment}" if options.environment else ""
+            raise UsageError(f"No incident is open{where}: there is nothing to tell.", next="backout panic")
+        return known[name]
+
+    def _composed(self, incident: Incident) -> list[Draft]:
+        """Write the words; at a terminal what is missing is asked, once."""
+        wish, now = self._wish(), time.time()
+        words = drafts(incident, self._config, wish, now)
+        if not self._can_ask:
+            return words
+        given = dict(wish.fields)
+        for field in dict.fromkeys(field for word in words for field in word.missing):
+            if _QUESTIONS[field][1]:
+                given[field] = _asked(_QUESTIONS[field][1]) or _DEFAULTS.get(field, "")
+        return drafts(incident, self._config, wish._replace(fields=given), now)
+
+    def _wish(self) -> Wish:
+        """Tell audiences from text: the first words that are names of audiences are, and after -- none is."""
+        options, words = self._options, list(self._options.words)
+        keys = [audience.key for audience in self._config.audiences]
+        named: list[str] = []
+        while words and words[0] in keys:
+            named.append(words.pop(0))
+        if words and " " not in words[0] and (meant := did_you_mean(words[0], keys)):
+            raise UsageError(
+                f"{words[0]!r} is no audience.",
+                state="Nothing was sent.",
+                next=f"{meant} Where it is text: backout tell -- {words[0]} …",
+            )
+        fields = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
+        return Wish(tuple(named), " ".join([*words, *options.command]), fields, options.status, options.next)
+
+    def _require_wanted(self, document: dict[str, Any]) -> None:
+        """Show what would be sent, and go on with a yes alone; without a terminal --yes is needed."""
+        if self._options.yes:
+            return
+        self._show(document)
+        count = sum(len(row["deliveries"]) for row in document["notices"])
+        if self._can_ask:
+            if _asked(f"Send {'it' if count == 1 else f'these {count}'}? [y/N]").lower() in ("y", "yes"):
+                return
+            raise RefusedError("Nothing was sent.", state="Nobody was told.", next="backout tell")
+        error = RefusedError(
+            "Nobody is there to be asked, so nothing was sent.", state="Nobody was told.", next="backout tell --yes"
+        )
+        error.shown = self._options.json
+        raise error
+
+    @property
+    def _can_ask(self) -> bool:
+        told = self._options.json or self._options.yes or self._options.dry_run
+        return not told and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def _show(self, document: dict[str, Any]) -> None:
+        if self._options.json:
+            put_json(document)
+            return
+        from backout.render.tell import preview  # only where something is drawn
+
+        put(preview(document, self._screen))
+
+    def _heard(self, one: Delivery) -> None:
+        """Show a result as it comes: a server may take its time, and who waits wants to know for whom."""
+        if not (self._options.json or self._options.quiet):
+            sys.stderr.write(self._screen.visible(f"{one.target}: {one.state}") + "\n")
+
+    def _end(self, document: dict[str, Any]) -> int:
+        code = flow.exit_code(document)
+        if self._options.json:
+            put_json(document)
+        elif not self._options.quiet or code:
+            from backout.render.tell import outcome
+
+            put(outcome(document, self._screen))
+        return code
+
+
+def _asked(question: str) -> str:
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def _require_whole(words: Sequence[Draft]) -> None:
+    """Refuse a notice that lacks what its reader needs; it names each field, and the option that gives it."""
+    lacking = {field: word for word in words for field in word.missing}
+    if lacking:
+        options = [f"{_QUESTIONS[field][0]} {'TIME' if field == 'since' else 'TEXT'}" for field in lacking]
+        which = ", ".join(dict.fromkeys(f"{field} in the {word.type} word" for field, word in lacking.items()))
+        raise RefusedError(
+            f"The notice lacks {which}.", state="Nothing was sent.", next=f"backout tell {' '.join(options)}"
+        )

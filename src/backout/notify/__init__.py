@@ -1,0 +1,1 @@
+"""One message, one target, one result: mail over SMTP, every other channel through apprise."""
