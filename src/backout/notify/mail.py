@@ -180,7 +180,7 @@ def _words_of(error: Exception) -> str:
         return _said(error.smtp_code, words if isinstance(words, bytes) else words.encode())
     if isinstance(error, UnicodeError):
         return "the address is not ASCII, which few mail servers take"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
         return "no answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"

@@ -1,0 +1,113 @@
+"""Mail to a real SMTP server: what it says is what we know."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from backout.model.notice import Message
+from backout.notify.mail import Server, send
+from kit.mailserver import Post, free_port, post
+
+MESSAGE = Message(
+    "<n1.abc@shop.example>", "[investigating] production: the shop is down …", ".\nWe see: a café\n", "<p>é"
+)
+TO = "mailto:ops@client.example"
+
+
+@pytest.fixture
+def server() -> Iterator[Post]:
+    """A server that takes everything."""
+    with post() as running:
+        yield running
+
+
+def to(running: Post, **more: Any) -> Server:
+    """Name the server as a configuration would."""
+    return Server(running.address, "Shop <ops@shop.example>", **more)
+
+
+def test_a_mail_arrives_as_it_was_recorded(server: Post) -> None:
+    """The Message-ID is ours, so that a delivery nobody knows about can be looked for in the server's log."""
+    assert send(to(server), TO, MESSAGE) == ("sent", "250 queued as 4711")
+    ((recipient, mail),) = server.mails
+    assert recipient == "ops@client.example"
+    assert (mail["Message-ID"], mail["Subject"]) == (MESSAGE.id, MESSAGE.subject)
+    assert (mail["Auto-Submitted"], mail["From"]) == ("auto-generated", "Shop <ops@shop.example>")
+    assert mail["Date"].datetime is not None
+    plain, html = mail.iter_parts()
+    assert plain.get_content().replace("\r\n", "\n") == MESSAGE.plain
+    assert html.get_content().strip() == MESSAGE.html
+
+
+def test_of_two_recipients_the_one_that_is_refused_is_the_one_that_failed(server: Post) -> None:
+    """One recipient a mail: half a mail that arrived would be neither sent nor failed."""
+    server.refuses = {"gone@client.example"}
+    refused, taken = (send(to(server), target, MESSAGE) for target in ("mailto:gone@client.example", TO))
+    assert refused == ("failed", "550 5.1.1 no such user here")
+    assert taken.state == "sent"
+    assert [recipient for recipient, _ in server.mails] == ["ops@client.example"]
+
+
+def test_the_server_s_no_to_the_whole_mail_is_told_in_its_own_words(server: Post) -> None:
+    """Who has to mend it searches for these words."""
+    server.answer = "554 5.7.1 looks like spam"
+    assert send(to(server), TO, MESSAGE) == ("failed", "554 5.7.1 looks like spam")
+
+
+def test_a_connection_that_is_lost_before_the_answer_leaves_it_unknown(server: Post) -> None:
+    """The server has it here: to say that it failed would send it twice."""
+    server.drops = True
+    result = send(to(server), TO, MESSAGE)
+    assert (result.state, len(server.mails)) == ("unknown", 1)
+
+
+def test_a_server_that_takes_the_mail_and_says_nothing_leaves_it_unknown(server: Post) -> None:
+    """It may answer in a minute; nobody waits that long with a client on the phone."""
+    server.hangs = threading.Event()
+    assert send(to(server), TO, MESSAGE, within_s=0.3).state == "unknown"
+
+
+def test_a_server_that_says_nothing_at_all_fails_in_time() -> None:
+    """Nothing was sent to it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = send(Server(f"127.0.0.1:{silent.getsockname()[1]}", "a@b.example"), TO, MESSAGE, within_s=0.2)
+    assert result == ("failed", "no answer in time")
+
+
+def test_a_server_that_is_not_there_fails() -> None:
+    """In words, never by an error that ends the command before the other targets are told."""
+    assert send(Server(f"127.0.0.1:{free_port()}", "a@b.example"), TO, MESSAGE) == ("failed", "Connection refused")
+    assert send(Server("no port:x", "a@b.example"), TO, MESSAGE).state == "failed"
+    assert send(Server(f"127.0.0.1:{free_port()}", "a@b.example"), "mailto:ü@b.example", MESSAGE).state == "failed"
+
+
+def test_the_password_is_read_when_it_is_needed_and_is_in_no_answer(tmp_path: Path) -> None:
+    """What is recorded is read by many, and for years."""
+    secret, seen = "hunter2-hunter2", list[object]()
+
+    def login(*asked: object) -> AuthResult:
+        data = asked[-1]
+        assert isinstance(data, LoginPassword)
+        seen.append(data.password)
+        return AuthResult(success=data.password == secret.encode(), handled=False)
+
+    file = tmp_path / "password"
+    file.write_text(f"{secret}\n")
+    settings = {"authenticator": login, "auth_require_tls": False}
+    with post(**settings) as running:
+        named = to(running, user="ops", password_file=str(file), tls="none")
+        assert send(named, TO, MESSAGE).state == "sent"
+        wrong = to(running, user="ops", password_env="PW", tls="none")
+        refused = send(wrong, TO, MESSAGE, environ={"PW": "wrong-wrong"})
+        assert (refused.state, "535" in refused.reply, "wrong-wrong" in refused.reply) == ("failed", True, False)
+        assert "PW" in send(wrong, TO, MESSAGE, environ={}).reply
+    assert secret.encode() in seen
+    file.unlink()
+    assert str(file) in send(named, TO, MESSAGE).reply
