@@ -59,6 +59,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "recovered",
             "rehearsals",
             "split",
+            "tell",
         )
     ]
 
