@@ -35,11 +35,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     split = words.index("--") if "--" in words else len(words)
     parser = build()
     options, unread = parser.parse_known_args(words[:split])
-    if getattr(options, "takes_words", False) and not any(word.startswith("-") for word in unread):
+    takes_words = getattr(options, "takes_words", False)
+    if takes_words and not any(word.startswith("-") for word in unread):
         options.words += unread  # argparse takes words in one place alone; they may stand around options
-        unread = []
-    if unread:
-        _require_dashes(options, words[:split], unread)
+    elif unread:
+        if not takes_words:
+            _require_dashes(options, words[:split], unread)
         parser.error(f"unrecognized arguments: {' '.join(unread)}")
     options.command = words[split + 1 :]
     if options.command and not getattr(options, "takes_command", False):

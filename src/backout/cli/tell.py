@@ -109,7 +109,8 @@ class _Desk:
         named: list[str] = []
         while words and words[0] in keys:
             named.append(words.pop(0))
-        if words and " " not in words[0] and (meant := did_you_mean(words[0], keys)):
+        meant = did_you_mean(words[0], keys) if words and " " not in words[0] else ""
+        if meant.startswith("Did"):
             raise UsageError(
                 f"{words[0]!r} is no audience.",
                 state="Nothing was sent.",

@@ -88,7 +88,7 @@ def _password(server: Server, environ: Mapping[str, str]) -> str:
         raise _RefusedError('[mail] has a "user" and neither "password_file" nor "password_env"')
     try:
         with open(server.password_file, encoding="utf-8") as file:
-            return file.read().strip()
+            return file.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise _RefusedError(f"the password in {server.password_file} cannot be read: {why}") from None
