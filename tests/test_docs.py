@@ -30,7 +30,7 @@ from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model import rules as guard_rules
 from backout.model.effect import KINDS
-from backout.render import change, guard, look, parity, rollout, split
+from backout.render import change, guard, look, parity, rollout, split, tell
 from backout.render.error import render_error
 from backout.render.panic import Drawing
 from backout.render.report import Wish, report
@@ -81,6 +81,8 @@ def captures() -> dict[str, str]:
             sample("split-1.json"), SCREEN, f"backout run --change {sample('split-1.json')['rest']['change']}"
         ),
         "panic.txt": Drawing(SCREEN, sample("panic-1.json")["at"], UTC).first(sample("panic-1.json")),
+        "tell-preview.txt": tell.preview(sample("tell-preview-1.json"), SCREEN),
+        "told.txt": tell.outcome(sample("tell-1.json"), SCREEN, UTC),
         "guards.txt": guard.guards(sample("guards-1.json"), SCREEN),
         "guard-test.txt": guard.guard_test(sample("guard-test-1.json"), SCREEN, UTC),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),

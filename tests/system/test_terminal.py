@@ -7,9 +7,11 @@ import pty
 
 import pytest
 
+from backout.flow.incidents import declare
 from backout.store.opening import journal_path
 from backout.store.sqlite import SqliteJournal
 from kit.cli import Backout
+from kit.mailserver import post
 
 SILENT = ("--network", "none")
 
@@ -102,6 +104,24 @@ def test_ctrl_c_at_a_question_leaves_the_incident_open(backout: Backout) -> None
     assert "stays open" in shown
     assert answers(backout) == {"see": "502 everywhere"}
     assert backout.json("panic")[0]["joined"] is True
+
+
+@pytest.mark.parametrize(("answer", "code", "got"), [("y\n", 0, ["ops@client.example"]), ("n\n", 3, [])])
+def test_tell_shows_what_it_would_send_asks_for_what_is_missing_and_sends_after_a_yes(
+    backout: Backout, answer: str, code: int, got: list[str]
+) -> None:
+    """What went to a client cannot be taken back; Enter is a no."""
+    with post() as server:
+        (backout.folder / "backout.toml").write_text(
+            '[environments.production]\nhosts = ["nowhere.invalid"]\n'
+            f'[audiences.client]\nto = ["mailto:ops@client.example"]\n[mail]\nserver = "{server.address}"\n'
+        )
+        with SqliteJournal(journal_path(backout.environ)) as journal:
+            declare(journal, "ada", lambda: "1", "production")
+        typed = [("What do you see?", "only error pages because of x\n"), ("Send it? [y/N]", answer)]
+        exit_code, shown = at_terminal(backout, ["tell"], typed)
+        assert (exit_code, [recipient for recipient, _ in server.mails]) == (code, got), shown
+    assert '"because" is a cause' in shown
 
 
 def answers(backout: Backout) -> dict[str, str]:

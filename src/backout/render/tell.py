@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from backout.render.canvas import LABEL, labelled, text_of, wrapped
+from backout.render.canvas import LABEL, cut, labelled, text_of, wrapped
 from backout.render.screen import Screen
 from backout.render.when import when_text
 
@@ -27,7 +27,10 @@ def outcome(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None
     """Draw what became of each delivery; what did not arrive is loud, and says what to do."""
     lines: list[Text] = []
     for row in document["notices"]:
-        head = Text.assemble((screen.visible(row["audience"]), "bold"), "  ", screen.visible(row["subject"]))
+        subject = cut(
+            screen.visible(row["subject"]), screen.width - LABEL - len(row["audience"]) - 2, screen.plain("…")
+        )
+        head = Text.assemble((screen.visible(row["audience"]), "bold"), "  ", subject)
         lines += [*([Text()] if lines else []), *labelled("Notice", [head])]
         for place in row["deliveries"]:
             lines += _delivery(place, screen, zone)

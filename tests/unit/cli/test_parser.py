@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, guard, look, panic, parity, run, split
+from backout.cli import commands, guard, look, panic, parity, run, split, tell
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 from backout.model import rules
@@ -26,6 +26,7 @@ VERBS = {
     "log": "log",
     "show": "show 20261123-170412-kfd",
     "panic": "panic the site is down",
+    "tell": "tell client it is a package",
     "look": "look production",
     "compare": "compare staging production",
     "drift": "drift production",
@@ -36,7 +37,15 @@ VERBS = {
     "drill": "drill",
 }
 """Each command, used rightly."""
-ELSEWHERE = {"panic": panic, "look": look, "compare": parity, "drift": parity, "guard": guard, "split": split}
+ELSEWHERE = {
+    "panic": panic,
+    "look": look,
+    "compare": parity,
+    "drift": parity,
+    "guard": guard,
+    "split": split,
+    "tell": tell,
+}
 """Where the functions of commands are that have a module of their own."""
 USED = sorted(VERBS.items())
 GLOBAL = [
@@ -101,7 +110,7 @@ def test_what_follows_two_dashes_is_the_command_word_by_word(verb: str) -> None:
     assert (options.json, options.network) == (False, "none")
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"rehearse", "run", "split"}))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"rehearse", "run", "split", "tell"}))
 def test_a_command_after_two_dashes_is_refused_by_all_others(verb: str) -> None:
     """`backout back -- CMD` asks for something that back does not do; half of it done would surprise."""
     with pytest.raises(UsageError, match=f"backout {verb} takes no command after --") as caught:
