@@ -17,7 +17,7 @@ from backout.config.values import LOCAL, Config, Environment
 from backout.errors import BackoutError
 from backout.flow.calls import LIMIT_S
 from backout.flow.incidents import NO_ENVIRONMENT
-from backout.flow.panic import CHECKS, ENFORCERS, ENTRIES, GREETING, PAUSE, QUESTIONS, Alarm, Journals, Panic, told_of
+from backout.flow.panic import CHECKS, ENFORCERS, ENTRIES, GREETING, PAUSE, QUESTIONS, Alarm, Journals, Panic, of
 from backout.render.panic import Drawing
 
 TYPE_CHECKING = False
@@ -65,7 +65,8 @@ def _alarm(options: Namespace, config: Config, remarks: list[str]) -> Alarm:
         severity = int(options.severity)
     elif options.severity is not None:
         remarks.append(f"--severity {options.severity} is none: it is 1, 2 or 3.")
-    return Alarm(environment, option, " ".join(options.words), severity, told_of(config.audiences, environment.name))
+    audiences, backups = of(config.audiences, environment.name), of(config.backups, environment.name)
+    return Alarm(environment, option, " ".join(options.words), severity, audiences, backups)
 
 
 def _environment(name: str | None, config: Config, remarks: list[str]) -> tuple[Environment, tuple[str, ...]]:
@@ -124,8 +125,9 @@ class _Desk:
             self._hear(GREETING, ENTRIES, ENFORCERS, within_s=LIMIT_S)
             self._hear(CHECKS, within_s=LIMIT_S if self._can_ask else None)
             self._offer_pause()
+            saving = self._save()
             self._questions()
-            self._hear(GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE)
+            self._wait(GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE, *saving)
         finally:
             if self._calls is not None:
                 self._calls.close()
@@ -169,6 +171,17 @@ class _Desk:
             if units and self._answer(f"Pause {', '.join(units)} on {host}? [y/N]") in ("y", "Y", "yes"):
                 change = self._panic.pause(self._calls, host)
                 sys.stderr.write(f"Being paused as change {change}; backout back takes that back.\n")
+
+    def _save(self) -> list[str]:
+        """Let state be saved while the questions are asked; gives what is then to be waited for."""
+        return [] if self._calls is None else self._panic.save(self._calls)
+
+    def _wait(self, *what: str) -> None:
+        """Wait for the rest, and say so: whoever cannot wait ends it, and the incident stays open."""
+        hosts = [] if self._calls is None else self._calls.waits_for(*what)
+        if hosts and self._can_ask:
+            sys.stderr.write(f"Waiting for {', '.join(hosts)}, where state is saved; Ctrl-C ends that.\n")
+        self._hear(*what)
 
     def _answer(self, question: str) -> str | None:
         """Ask on the terminal; None when nobody will answer any more."""

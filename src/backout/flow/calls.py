@@ -17,6 +17,8 @@ LIMIT_S = 5.0
 LISTENS_EVERY_S = 0.2
 """How often the thread that waits looks up, so that it hears Ctrl-C."""
 
+_STOPS_S = 2.0
+
 End = Callable[[], None]
 Open = Callable[[str, Callable[[End], None]], AbstractContextManager[Link]]
 """Reaches a host, in the thread that will use the link; says on the way how to end at once what is waited for."""
@@ -125,16 +127,22 @@ class _Call:
         self._end()
 
     def end(self) -> None:
-        """End at once what is waited for."""
+        """Ask it to stop what it does, as Ctrl-C would; before it is reached, end the way there."""
         self._ended = True
         self._lost = FailedError("Not waited for any longer.")
-        self._end()
+        if self._link is None:
+            self._end()
+        else:
+            self._link.interrupt()
 
     def close(self) -> None:
-        """Let go of the link, when its thread has ended."""
+        """Let go of the link, when its thread has ended; one that does not stop is ended."""
         if self._thread.ident is not None:
             self._asked.put(None)
-            self._thread.join()
+            self._thread.join(_STOPS_S)
+            if self._thread.is_alive():
+                self._end()
+                self._thread.join()
 
 
 def _silent(host: str, limit_s: float) -> FailedError:

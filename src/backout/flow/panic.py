@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from backout import __version__
-from backout.config.values import LOCAL, Audience, Environment
+from backout.config.values import LOCAL, Audience, Backup, Environment
 from backout.errors import BackoutError
 from backout.flow import incidents
 from backout.flow.calls import LIMIT_S, Calls, Heard
 from backout.flow.instant import instant
 from backout.link.wire import CHANGING_S
 from backout.model.check import HEALTHY, UNHEALTHY
-from backout.model.incident import CHECK, ENTRY, INCIDENT, LEDGER, NOTE, NOTICE, OPEN, Incident, Row, fold
+from backout.model.incident import BACKUP, CHECK, ENTRY, INCIDENT, LEDGER, NOTE, NOTICE, OPEN, Incident, Row, fold
 from backout.model.redact import redact
 from backout.model.situation import (
     STANDS,
@@ -30,6 +30,7 @@ from backout.model.situation import (
     entries_of,
     health,
     last_changes,
+    made,
     of_environment,
     seen_by_ledgers,
     seen_by_lines,
@@ -37,10 +38,15 @@ from backout.model.situation import (
 from backout.store.journal import Journal
 
 Result = TypeVar("Result")
+Named = TypeVar("Named", Audience, Backup)
 QUESTIONS = {"see": "What do you see?", "try": "What will you try?", "undo": "How will you undo it?"}
 """What is asked at a terminal; each answer is a note."""
 MOST_CHANGES = 20
 GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE = "hello", "entries", "enforcers", "check", "pause"
+SAVE, BACKING_UP = "save", "back up "
+"""What hosts are asked for in the background; the second is followed by the backup's name."""
+SAVES_S = 20.0
+"""How long a host may take to save its state."""
 JOURNAL, NOWHERE = "journal", "nowhere"
 DONE, NEEDS_PERSON = 0, 5
 _SLACK_S = 2.0
@@ -50,7 +56,7 @@ _SLACK_S = 2.0
 class Alarm(NamedTuple):
     """Where it broke, as far as was said. `option` names the environment in commands: `-e` and its name, or nothing.
 
-    Audiences are those of this environment.
+    Audiences and backups are those of this environment.
     """
 
     environment: Environment
@@ -58,6 +64,7 @@ class Alarm(NamedTuple):
     text: str = ""
     severity: int | None = None
     audiences: tuple[Audience, ...] = ()
+    backups: tuple[Backup, ...] = ()
 
 
 class Journals(NamedTuple):
@@ -88,6 +95,8 @@ class Panic:
         self._rows: list[Row] = []
         self._ledger: list[Mapping[str, Any]] = []
         self._seen: list[Observed] = []
+        self._saved: dict[str, dict[str, Any]] = {}
+        self._ran: dict[str, int] = {}
         self._is_kept = journals.writes is not None
 
     @property
@@ -188,6 +197,28 @@ class Panic:
         calls.ask(host, ENTRIES, "entries")
         return new
 
+    def save(self, calls: Calls) -> list[str]:
+        """Let the hosts save their state, and then the first one make the backups that are made at once.
+
+        Gives the names of what is asked for.
+        """
+        environment = self.alarm.environment
+        for host in self.said:
+            wanted = {"watch": list(environment.watch), "services": list(environment.services)}
+            limit_s = SAVES_S + LIMIT_S
+            calls.ask(host, SAVE, "save_state", limit_s, incident=self.incident, within_s=SAVES_S, **wanted)
+        at_once = [backup for backup in self.alarm.backups if self.said and self._is_due(backup)]
+        for backup in at_once:
+            what, within_s = BACKING_UP + backup.name, backup.within_s
+            first, command = next(iter(self.said)), backup.run
+            calls.ask(first, what, "back_up", within_s + LIMIT_S, command=command, within_s=within_s)
+        return [SAVE, *(BACKING_UP + backup.name for backup in at_once)]
+
+    def _is_due(self, backup: Backup) -> bool:
+        """Tell whether a backup is to be made now: those that are made at once, once in an incident."""
+        made_at = made(self._rows, backup.name).made_at
+        return backup.at_panic and (made_at is None or made_at < self.declared_at)
+
     def hear(self, heard: Heard) -> None:
         """Take in what a host said; what is new is kept."""
         said = self.said[heard.host]
@@ -205,6 +236,10 @@ class Panic:
             self.said[heard.host] = said._replace(enforcers=tuple(heard.answer))
         elif heard.what == CHECKS:
             self._hear_checks(said.name or heard.host, heard.answer)
+        elif heard.what == SAVE:
+            self._hear_saved(heard.host, heard.answer)
+        elif heard.what.startswith(BACKING_UP):
+            self._hear_backup(heard.host, heard.what.removeprefix(BACKING_UP), heard.answer)
 
     def _hear_checks(self, host: str, rows: Iterable[Mapping[str, str]]) -> None:
         """Take in how checks are now; what this incident does not know yet is a line of it."""
@@ -215,6 +250,20 @@ class Panic:
             if seen.result in (HEALTHY, UNHEALTHY) and known.get((host, seen.name)) != seen.result:
                 more = {"host": host, "name": seen.name, "result": seen.result, "output": redact(seen.output)}
                 self._record(CHECK, f"{seen.name} is {seen.result}", more)
+
+    def _hear_saved(self, host: str, told: dict[str, Any]) -> None:
+        """Put on the timeline where a host's state is, when it was saved now."""
+        self._saved[host] = told
+        if not told["again"]:
+            known = {"name": "state", "host": self.said[host].name or host, "exit_code": 0}
+            more = {**known, "where": told["where"], "size_bytes": told["size_bytes"]}
+            self._record(BACKUP, f"The state of {host} is saved in {told['where']}", more)
+
+    def _hear_backup(self, host: str, name: str, told: dict[str, Any]) -> None:
+        self._ran[name] = told["exit_code"]
+        went = "is made" if told["exit_code"] == 0 else f"failed with exit code {told['exit_code']}"
+        more = {"name": name, "host": self.said[host].name or host, **told}
+        self._record(BACKUP, f"Backup {name} {went}", more)
 
     def _of_incident(self) -> list[Observed]:
         incident = fold(self._rows).get(self.incident)
@@ -243,6 +292,8 @@ class Panic:
             "enforcers": self._enforcers(),
             "ways": self._ways(changes, entries),
             "audiences": [self._audience(audience, own) for audience in self.alarm.audiences],
+            "saved": [_saved(host, told) for host, told in self._saved.items()],
+            "backups": [self._backup(backup) for backup in self.alarm.backups],
             "kept": self.kept,
             "trouble": [error.document() for error in self.trouble],
             "exit_code": self.exit_code,
@@ -314,6 +365,22 @@ class Panic:
             return []
         return [{"name": "take back", "command": self._command("back"), "durations_s": backs_took(entries)}]
 
+    def _backup(self, backup: Backup) -> dict[str, Any]:
+        """Tell how old the last one is, and how another one is made."""
+        known = made(self._rows, backup.name)
+        now = time.time()
+        age_s = None if known.made_at is None else now - known.made_at
+        return {
+            "name": backup.name,
+            "run": backup.run,
+            "at_panic": self._is_due(backup),
+            "exit_code": self._ran.get(backup.name),
+            "made_at": None if known.made_at is None else instant(known.made_at),
+            "too_old": backup.max_age_s is not None and (age_s is None or age_s > backup.max_age_s),
+            "restore_test": backup.restore_test,
+            "restored_at": None if known.tested_at is None else instant(known.tested_at),
+        }
+
     def _audience(self, audience: Audience, own: Incident | None) -> dict[str, Any]:
         """Tell by when an audience is owed a word."""
         told = [line for line in (own.of_kind(NOTICE) if own else ()) if line.body.get("audience") == audience.key]
@@ -327,11 +394,16 @@ class Panic:
         }
 
 
+def _saved(host: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("where", "files", "size_bytes", "left_out", "more_left_out", "again")
+    return {"host": host, **{name: told[name] for name in names}}
+
+
 def _host(host: str, said: Said) -> dict[str, Any]:
     error = None if said.failed is None else said.failed.document()
     return {"host": host, "name": said.name or None, "answered": said.answered, "error": error}
 
 
-def told_of(audiences: Iterable[Audience], environment: str) -> tuple[Audience, ...]:
-    """Give the audiences that are told of an environment's incidents."""
-    return tuple(each for each in audiences if not each.environments or environment in each.environments)
+def of(those: Iterable[Named], environment: str) -> tuple[Named, ...]:
+    """Give the audiences, or the backups, of an environment: those that name it, or none."""
+    return tuple(each for each in those if not each.environments or environment in each.environments)

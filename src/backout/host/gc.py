@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any
 
+from backout.host import saved
 from backout.host.archive import Archive, drop_stages
 from backout.host.files import is_held
 from backout.host.ledger import Ledger
@@ -17,7 +18,7 @@ from backout.model.ledger import EXPIRED, Change, fold
 
 
 def collect(ledger: Ledger, older_than_s: float, *, standing: bool, dry_run: bool) -> dict[str, Any]:
-    """Let go of changes older than `older_than_s` that do not stand, and of folders that no change owns.
+    """Let go of changes older than `older_than_s` that do not stand, of what was saved in incidents, of orphans.
 
     What stands keeps its pre-images unless `standing` lets it go: then it can no longer be taken back. So does every
     change whose stage another one needs.
@@ -34,6 +35,7 @@ def collect(ledger: Ledger, older_than_s: float, *, standing: bool, dry_run: boo
         let_go.append(_let_go(ledger, change, dry_run=dry_run))
     orphans = _orphans(ledger, changes, dry_run=dry_run)
     total = sum(row["size_bytes"] for row in let_go)
+    total += saved.let_go(ledger.state, older_than_s, dry_run=dry_run)
     return {"let_go": let_go, "orphans": orphans, "size_bytes": total, "dry_run": dry_run}
 
 

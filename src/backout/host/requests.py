@@ -51,6 +51,13 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
         "services": _TEXTS,
         "kinds": shape.maybe(shape.many(shape.one_of(*KINDS))),
     },
+    "save_state": {
+        "incident": shape.name,
+        "watch": shape.many(shape.path),
+        "services": _TEXTS,
+        "within_s": shape.number,
+    },
+    "back_up": {"command": shape.plain, "within_s": shape.number},
     "left": {"changes": shape.many(shape.name), "paths": _TEXTS},
     "attribute": {"wanted": shape.many(_FACT), "since_s": shape.number},
     "adopt": {"new": shape.name, "body": BODY, "document": DOCUMENT, "seq": shape.whole},

@@ -195,6 +195,20 @@ class Host:
 
         return [enforcer._asdict() for enforcer in enforcers()]
 
+    def save_state(self, incident: str, watch: list[str], services: list[str], within_s: float) -> dict[str, Any]:
+        """Save what this host is like as an incident begins (saved.save)."""
+        from backout.host import saved
+        from backout.host.ledger import make_state
+
+        make_state(self.state)
+        return saved.save(self.state, incident, watch, services, within_s)
+
+    def back_up(self, command: str, within_s: float) -> dict[str, Any]:
+        """Run a backup (live.run)."""
+        from backout.host import live
+
+        return live.run(command, within_s)
+
     def left(self, changes: list[str], paths: list[str]) -> dict[str, Any]:
         """Tell how changes, oldest first, left paths (adoption.left)."""
         from backout.host import adoption

@@ -19,7 +19,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a service manager that stops us, a closed terminal: each ends what is done and leaves the host as before."""
 _INTERRUPTIBLE = ("rehearse", "check", "after", "apply", "redo", "take_back", "trial", "compose")
 """What Ctrl-C means to stop; the rest takes moments and is bookkeeping, which is finished."""
-_AS_LONG_AS_IT_TAKES = ("rehearse", "check", "after", "look", "trial", "compose")
+_AS_LONG_AS_IT_TAKES = ("rehearse", "check", "after", "look", "trial", "compose", "back_up")
 """What has limits of its own: --timeout, `within`; or none, since it is as long as the operator's command."""
 _READING = (
     "hello",

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backout.model.check import BEFORE, NOT_RUN
-from backout.model.incident import CHECK, Entry
+from backout.model.incident import BACKUP, CHECK, ENTRY, Entry, Row
 from backout.model.ledger import APPLIED, KEPT, PREPARED, REFUSED, UNDOING, UNDONE, LedgerEntry, entry_from, fold
 
 STANDS, TAKEN_BACK, BACKED_OUT, UNFINISHED, GONE = "stands", "taken back", "backed out", "unfinished", "let go"
@@ -50,6 +50,13 @@ class Health(NamedTuple):
     since: float
     at: float
     output: str
+
+
+class Made(NamedTuple):
+    """When a backup was made last and went well, and when it was last shown that it can be restored."""
+
+    made_at: float | None = None
+    tested_at: float | None = None
 
 
 def entries_of(documents: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
@@ -163,3 +170,20 @@ def health(observed: Iterable[Observed]) -> list[Health]:
         since = before.since if before is not None and before.result == seen.result else seen.at
         found[seen.host, seen.name] = Health(seen.host, seen.name, seen.result, since, seen.at, seen.output)
     return list(found.values())
+
+
+def made(rows: Iterable[Row], name: str) -> Made:
+    """Tell of a backup by its name: from what `panic` ran, and from commands that were done as that.
+
+    A test of its restore is what was done as `NAME restore`.
+    """
+    found = Made()
+    for row in rows:
+        if row.type != ENTRY or row.body.get("exit_code") != 0:
+            continue
+        done = row.body.get("name") if row.body.get("kind") == BACKUP else row.body.get("as")
+        if done == name:
+            found = found._replace(made_at=max(row.at, found.made_at or 0.0))
+        elif done == f"{name} restore":
+            found = found._replace(tested_at=max(row.at, found.tested_at or 0.0))
+    return found

@@ -28,7 +28,8 @@ class Drawing:
     def first(self, document: Mapping[str, Any]) -> str:
         """Draw all that is known."""
         parts = [self._head(document), self._changes(document), self._checks(document), self._enforcers(document)]
-        return self._text([*parts, self._ways(document), self._audiences(document)])
+        rest = [self._ways(document), self._backups(document["backups"]), self._audiences(document)]
+        return self._text([*parts, *rest])
 
     def news(self, document: Mapping[str, Any], before: Mapping[str, Any]) -> str:
         """Draw what hosts said since `before` was drawn, and which of them said nothing."""
@@ -36,6 +37,9 @@ class Drawing:
         for name, draw in (("changes", self._changes), ("checks", self._checks), ("enforcers", self._enforcers)):
             if _gist(document[name]) != _gist(before[name]):
                 parts.append(draw(document))
+        parts.append([self._saved(row) for row in document["saved"] if row not in before["saved"]])
+        ran = [row for row in document["backups"] if row["exit_code"] is not None and row not in before["backups"]]
+        parts.append([self._ran(row) for row in ran])
         if _asked(document) != _asked(before) and _gist(document["checks"]) == _gist(before["checks"]):
             parts.append([f"The checks say the same now, {self._when(document['at'])}."])
         return self._text(parts)
@@ -116,6 +120,32 @@ class Drawing:
             return []
         rows = [f"  {self._command(way['command'])}  {_measured(way['durations_s'])}" for way in document["ways"]]
         return [self._bold("Ways out"), *rows]
+
+    def _backups(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Offer those that are not made by themselves; say of each how old it is, and whether it was ever restored."""
+        lines = [self._bold("Backups")] if rows else []
+        for row in rows:
+            name = self._screen.visible(row["name"])
+            last = f"last {self._when(row['made_at'])}" if row["made_at"] else "none on record"
+            old = self._red(", too old") if row["too_old"] else ""
+            tested = f"restored {self._when(row['restored_at'])}" if row["restored_at"] else "never seen restored"
+            now = "; made now" if row["at_panic"] else ""
+            lines.append(f"  {name}: {last}{old}, {tested}{now}")
+            if not row["at_panic"]:
+                lines.append(f"    {self._screen.visible(row['run'])}")
+        return lines
+
+    def _saved(self, row: Mapping[str, Any]) -> str:
+        left = len(row["left_out"]) + row["more_left_out"]
+        without = f", {left} left out, such as {row['left_out'][0]}" if left else ""
+        what = f"{row['files']} files, {-(-row['size_bytes'] // 1024)} KiB{without}"
+        saved = "Saved before" if row["again"] else "Saved"
+        return self._screen.visible(f"{saved} on {row['host']}: {what}: {row['where']}")
+
+    def _ran(self, row: Mapping[str, Any]) -> str:
+        if row["exit_code"] == 0:
+            return self._screen.visible(f"Backup {row['name']} is made.")
+        return self._red(self._screen.visible(f"Backup {row['name']} failed with exit code {row['exit_code']}."))
 
     def _audiences(self, document: Mapping[str, Any]) -> list[str]:
         if not document["audiences"]:

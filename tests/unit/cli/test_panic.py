@@ -169,3 +169,34 @@ def test_the_first_screen_waits_for_no_import_of_what_draws_reports() -> None:
     look = "import sys, backout.cli.panic; print([m for m in sys.modules if m in ('rich', 'asyncio', 'logging')])"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_state_is_saved_and_backups_are_made_once(panic: Panic, tmp_path: Path) -> None:
+    """What the host was like is gone with the first fix; a dump that is made twice may finish off a database."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "conf").write_text("workers = 2\n")
+    extra = f'watch = ["{tmp_path}/app"]\n[[environments.production.checks]]'
+    backups = f"""
+[[backups]]
+name = "dump"
+run = "echo x >> {tmp_path}/dumps"
+at_panic = true
+[[backups]]
+name = "big"
+run = "touch {tmp_path}/big"
+max_age = "24h"
+"""
+    text = CONFIG.format(folder=tmp_path).replace("[[environments.production.checks]]", extra) + backups
+    (tmp_path / "backout.toml").write_text(text)
+    _, told = document(panic)
+    (saved,) = told["saved"]
+    assert (saved["files"], saved["left_out"], saved["again"]) == (1, [], False)
+    assert [(row["name"], row["exit_code"], row["too_old"]) for row in told["backups"]] == [
+        ("dump", 0, False),
+        ("big", None, True),
+    ]
+    _, again = document(panic)
+    assert again["saved"][0]["again"] is True
+    assert (tmp_path / "dumps").read_text() == "x\n"
+    assert not (tmp_path / "big").exists()
+    assert [entry.body["name"] for entry in only().of_kind("backup")] == ["state", "dump"]

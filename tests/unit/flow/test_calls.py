@@ -18,6 +18,10 @@ class Talker:
     def __init__(self, ended: threading.Event) -> None:
         self._ended = ended
 
+    def interrupt(self) -> None:
+        """Stop, as on Ctrl-C."""
+        self._ended.set()
+
     def ask(self, operation: str, **arguments: Any) -> Any:
         """Answer, or wait for the end."""
         if operation == "fail":
