@@ -18,7 +18,20 @@ from backout.flow.calls import LIMIT_S, Calls, Heard
 from backout.flow.instant import instant
 from backout.link.wire import CHANGING_S
 from backout.model.check import HEALTHY, UNHEALTHY
-from backout.model.incident import BACKUP, CHECK, ENTRY, INCIDENT, LEDGER, NOTE, NOTICE, OPEN, Incident, Row, fold
+from backout.model.incident import (
+    BACKUP,
+    CHECK,
+    DEFAULT_SEVERITY,
+    ENTRY,
+    INCIDENT,
+    LEDGER,
+    NOTE,
+    OPEN,
+    Incident,
+    Row,
+    fold,
+)
+from backout.model.notice import due
 from backout.model.redact import redact
 from backout.model.situation import (
     STANDS,
@@ -275,13 +288,13 @@ class Panic:
         entries = self._entries()
         checks = self._health(folded.values(), entries)
         changes = last_changes(entries)
-        own = folded.get(self.incident)
+        own = folded.get(self.incident) or self._unread()
         known = [entry.at for entry in entries] + [check.at for check in checks]
         as_of = instant(max(known)) if known else None
-        self.declared_at = own.declared_at if own is not None else self.declared_at
+        self.declared_at = own.declared_at
         return {
             "schema": "backout.panic/1",
-            "incident": self._told(own),
+            "incident": _told(own),
             "joined": self.joined,
             "at": instant(time.time()),
             "as_of": as_of,
@@ -291,7 +304,7 @@ class Panic:
             "checks": [self._check(check) for check in checks],
             "enforcers": self._enforcers(),
             "ways": self._ways(changes, entries),
-            "audiences": [self._audience(audience, own) for audience in self.alarm.audiences],
+            "audiences": self._audiences(own),
             "saved": [_saved(host, told) for host, told in self._saved.items()],
             "backups": [self._backup(backup) for backup in self.alarm.backups],
             "kept": self.kept,
@@ -311,15 +324,11 @@ class Panic:
         lines = [line for incident in folded if incident.environment == name for line in incident.entries]
         return health([*seen_by_ledgers(entries), *seen_by_lines(lines), *self._seen])
 
-    def _told(self, own: Incident | None) -> dict[str, Any]:
-        return {
-            "id": self.incident,
-            "environment": self.alarm.environment.name,
-            "text": own.text if own is not None else redact(self.alarm.text),
-            "severity": own.severity if own is not None else self.alarm.severity or 1,
-            "declared_at": instant(self.declared_at),
-            "by": own.by if own is not None else self._who,
-        }
+    def _unread(self) -> Incident:
+        """Give the incident as it was opened, where the journal does not tell of it."""
+        text, severity = redact(self.alarm.text), self.alarm.severity or DEFAULT_SEVERITY
+        name, at, clocks = self.alarm.environment.name, self.declared_at, {"declared": (self.declared_at,)}
+        return Incident(self.incident, name, OPEN, text, severity, at, self._who, clocks, (), ())
 
     def _command(self, verb: str, *words: str) -> list[str]:
         return ["backout", verb, *self.alarm.option, *words]
@@ -381,17 +390,24 @@ class Panic:
             "restored_at": None if known.tested_at is None else instant(known.tested_at),
         }
 
-    def _audience(self, audience: Audience, own: Incident | None) -> dict[str, Any]:
-        """Tell by when an audience is owed a word."""
-        told = [line for line in (own.of_kind(NOTICE) if own else ()) if line.body.get("audience") == audience.key]
-        due = told[-1].at + audience.every_s if told else self.declared_at + audience.first_s
-        return {
-            "audience": audience.key,
-            "name": audience.name,
-            "word": "next" if told else "first",
-            "due_at": instant(due),
-            "command": ["backout", "tell", *self.alarm.option],
-        }
+    def _audiences(self, own: Incident) -> list[dict[str, Any]]:
+        """Tell who is owed a word, by when, the most urgent first."""
+        names = {audience.key: audience.name for audience in self.alarm.audiences}
+        return [
+            {
+                "audience": word.audience,
+                "name": names[word.audience],
+                "word": word.type,
+                "due_at": instant(word.at),
+                "command": self._command("tell"),
+            }
+            for word in due(own, self.alarm.audiences, time.time())
+        ]
+
+
+def _told(own: Incident) -> dict[str, Any]:
+    names = ("id", "environment", "text", "severity", "by")
+    return {**{name: getattr(own, name) for name in names}, "declared_at": instant(own.declared_at)}
 
 
 def _saved(host: str, told: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from backout import bootstrap, cli
-from backout.flow.incidents import read
+from backout.flow.incidents import read, record
 from backout.model.incident import Incident
 from backout.store.opening import journal_path
 from kit.cli import validate
@@ -200,3 +200,16 @@ max_age = "24h"
     assert (tmp_path / "dumps").read_text() == "x\n"
     assert not (tmp_path / "big").exists()
     assert [entry.body["name"] for entry in only().of_kind("backup")] == ["state", "dump"]
+
+
+def test_who_was_told_is_owed_the_next_word(panic: Panic) -> None:
+    """A first word that is asked for twice is sent twice."""
+    _, told = document(panic)
+    assert [row["word"] for row in told["audiences"]] == ["first"]
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        notice = {"notice": "n1", "audience": "client", "type": "first", "status": "investigating", "targets": ["x"]}
+        record(journal, "anna", only().id, "notice", "told", more={**notice, "next_at": 4102444800.0})
+        sent = {"notice": "n1", "target": "x", "attempt": 1, "message_id": "", "state": "sent"}
+        record(journal, "anna", only().id, "delivery", "sent", more=sent)
+    _, told = document(panic)
+    assert [(row["word"], row["due_at"]) for row in told["audiences"]] == [("update", "2100-01-01T00:00:00.000+00:00")]
