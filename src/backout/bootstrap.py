@@ -42,6 +42,18 @@ def link_to(
     return ssh.connect(host, become, events, on_the_way)
 
 
+def recorded_shell(host: str, become: str | None) -> list[str]:
+    """Give the command line that starts, on a terminal, a shell which tells of its commands: here, or on a host."""
+    from backout.config.values import LOCAL
+    from backout.terminal import bash
+
+    if host == LOCAL:
+        return bash.words()
+    from backout.link import login
+
+    return login.words(host, become, bash.script())
+
+
 def journal(environ: Mapping[str, str] = os.environ) -> Journal:
     """Open the journal of this user."""
     from backout.store.opening import journal_path

@@ -69,7 +69,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    for add in (*changing, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
+    for add in (*changing, _look, _compare, _drift, _guard, _shell, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -103,7 +103,7 @@ def _verb(
     verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
 ) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard")
+    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard", "shell")
     verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
@@ -390,6 +390,14 @@ def _guard_add(verb: _Parser) -> None:
 def _guard_test(verb: _Parser) -> None:
     verb.add_argument("names", nargs="*", metavar="NAME", help="a guard (default: all)")
     verb.add_argument("-e", "--environment", metavar="ENV", help="only changes of this environment (default: all)")
+
+
+def _shell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "shell", "a shell that records every command, with the incident's clock", "shell")
+    verb.add_argument(
+        "-e", "--environment", dest="on", metavar="ENV|HOST", help="on this host, or that of this environment, over ssh"
+    )
+    verb.add_argument("--incident", metavar="ID", help="the incident that they belong to (default: the open one)")
 
 
 def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

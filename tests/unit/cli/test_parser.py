@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, guard, look, parity, run, split
+from backout.cli import commands, guard, look, parity, run, shell, split
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 from backout.model import rules
@@ -29,13 +29,14 @@ VERBS = {
     "compare": "compare staging production",
     "drift": "drift production",
     "guard": "guard test",
+    "shell": "shell",
     "gc": "gc",
     "doctor": "doctor",
     "init": "init",
     "drill": "drill",
 }
 """Each command, used rightly."""
-ELSEWHERE = {"look": look, "compare": parity, "drift": parity, "guard": guard, "split": split}
+ELSEWHERE = {"look": look, "compare": parity, "drift": parity, "guard": guard, "shell": shell, "split": split}
 """Where the functions of commands are that have a module of their own."""
 USED = sorted(VERBS.items())
 GLOBAL = [
