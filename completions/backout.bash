@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_backout_guard_subparsers=(list add test)
-_shtab_backout_subparsers=(rehearse run edit back split recover log show look compare drift guard shell gc doctor init drill)
+_shtab_backout_subparsers=(rehearse run edit back split recover log show look compare drift guard note shell gc doctor init drill)
 
 _shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --accept --why --override)
 _shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --why --override --accept --yes -y --after --change --resume)
@@ -23,6 +23,7 @@ _shtab_backout_guard_list_option_strings=(-h --help --json --quiet -q --no-color
 _shtab_backout_guard_add_option_strings=(-h --help --json --quiet -q --no-color --config --why --name --environment --says --owner --review-by --incident --what --most --requirements --hours --days --zone --run --within --override-allowed)
 _shtab_backout_guard_test_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment)
 _shtab_backout_guard_option_strings=(-h --help --json --quiet -q --no-color --config)
+_shtab_backout_note_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident --at --of --correct --pin --unpin --clock --severity)
 _shtab_backout_shell_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident)
 _shtab_backout_gc_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --older-than --standing --dry-run)
 _shtab_backout_doctor_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment)
@@ -46,6 +47,7 @@ _shtab_backout_guard_list___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_guard_add___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_guard_test___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_guard___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_note___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_shell___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_gc___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_doctor___config_COMPGEN=_shtab_compgen_files
@@ -59,7 +61,7 @@ _shtab_backout_run___network_choices=(none packages host)
 _shtab_backout_split___network_choices=(none packages host)
 _shtab_backout_look___kind_choices=(os kernel timezone locale debian-package python python-package service variable timer cron port certificate user group sysctl mount config file)
 _shtab_backout_guard_pos_0_choices=(list add test)
-_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show look compare drift guard shell gc doctor init drill)
+_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show look compare drift guard note shell gc doctor init drill)
 
 _shtab_backout_rehearse__h_nargs=0
 _shtab_backout_rehearse___help_nargs=0
@@ -182,6 +184,13 @@ _shtab_backout_guard___json_nargs=0
 _shtab_backout_guard___quiet_nargs=0
 _shtab_backout_guard__q_nargs=0
 _shtab_backout_guard___no_color_nargs=0
+_shtab_backout_note_pos_0_nargs='*'
+_shtab_backout_note__h_nargs=0
+_shtab_backout_note___help_nargs=0
+_shtab_backout_note___json_nargs=0
+_shtab_backout_note___quiet_nargs=0
+_shtab_backout_note__q_nargs=0
+_shtab_backout_note___no_color_nargs=0
 _shtab_backout_shell__h_nargs=0
 _shtab_backout_shell___help_nargs=0
 _shtab_backout_shell___json_nargs=0

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from backout.errors import BackoutError, InterruptedError
@@ -29,10 +29,13 @@ def main() -> NoReturn:
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; gives the exit code. Errors are told, never shown as tracebacks."""
-    from backout.cli.parser import parse
-
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)  # known where parsing fails, too
     try:
+        lenient = _lenient(words)
+        if lenient is not None:
+            return lenient()
+        from backout.cli.parser import parse  # the whole grammar takes longer than a note
+
         return _call(parse(words))
     except BackoutError as error:
         return _tell(error, as_json=as_json)
@@ -42,6 +45,18 @@ def run(words: Sequence[str]) -> int:
         # the interpreter would try once more at its end, and complain (docs.python.org, signal, "Note on SIGPIPE")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _lenient(words: Sequence[str]) -> Callable[[], int] | None:
+    """Give the command that reads its words by itself, leniently, where one is asked for; options may stand before."""
+    at = 0
+    while at < len(words) and words[at] in ("--json", "--quiet", "-q", "--no-color", "--config"):
+        at += 2 if words[at] == "--config" else 1
+    if words[at : at + 1] != ["note"]:
+        return None
+    from backout.cli.note import note
+
+    return lambda: note([*words[:at], *words[at + 1 :]])
 
 
 def _have_standard_streams() -> None:
