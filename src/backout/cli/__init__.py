@@ -7,11 +7,13 @@ import gc
 import os
 import signal
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from backout.errors import BackoutError, InterruptedError
+
+if TYPE_CHECKING:  # its import would be a tenth of what a note takes
+    from argparse import Namespace
 
 
 def main() -> NoReturn:
