@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_backout_guard_subparsers=(list add test)
-_shtab_backout_subparsers=(rehearse run edit back split recover log show panic tell look compare drift guard gc doctor init drill)
+_shtab_backout_subparsers=(rehearse run edit back split recover log show panic note shell tell look compare drift guard gc doctor init drill)
 
 _shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --accept --why --override)
 _shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --why --override --accept --yes -y --after --change --resume)
@@ -17,6 +17,8 @@ _shtab_backout_recover_option_strings=(-h --help --json --quiet -q --no-color --
 _shtab_backout_log_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --last)
 _shtab_backout_show_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --output)
 _shtab_backout_panic_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --severity)
+_shtab_backout_note_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident --at --of --correct --pin --unpin --clock --severity)
+_shtab_backout_shell_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident)
 _shtab_backout_tell_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident --status --seen --changed --remedy --lost --since --next --yes -y --dry-run --retry --sent --again)
 _shtab_backout_look_option_strings=(-h --help --json --quiet -q --no-color --config --kind --full)
 _shtab_backout_compare_option_strings=(-h --help --json --quiet -q --no-color --config --accept --why --until --since --stored --full)
@@ -41,6 +43,8 @@ _shtab_backout_recover___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_log___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_show___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_panic___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_note___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_shell___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_tell___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_look___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_compare___config_COMPGEN=_shtab_compgen_files
@@ -62,7 +66,7 @@ _shtab_backout_split___network_choices=(none packages host)
 _shtab_backout_tell___status_choices=(investigating identified monitoring resolved)
 _shtab_backout_look___kind_choices=(os kernel timezone locale debian-package python python-package service variable timer cron port certificate user group sysctl mount config file)
 _shtab_backout_guard_pos_0_choices=(list add test)
-_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show panic tell look compare drift guard gc doctor init drill)
+_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show panic note shell tell look compare drift guard gc doctor init drill)
 
 _shtab_backout_rehearse__h_nargs=0
 _shtab_backout_rehearse___help_nargs=0
@@ -140,6 +144,19 @@ _shtab_backout_panic___json_nargs=0
 _shtab_backout_panic___quiet_nargs=0
 _shtab_backout_panic__q_nargs=0
 _shtab_backout_panic___no_color_nargs=0
+_shtab_backout_note_pos_0_nargs='*'
+_shtab_backout_note__h_nargs=0
+_shtab_backout_note___help_nargs=0
+_shtab_backout_note___json_nargs=0
+_shtab_backout_note___quiet_nargs=0
+_shtab_backout_note__q_nargs=0
+_shtab_backout_note___no_color_nargs=0
+_shtab_backout_shell__h_nargs=0
+_shtab_backout_shell___help_nargs=0
+_shtab_backout_shell___json_nargs=0
+_shtab_backout_shell___quiet_nargs=0
+_shtab_backout_shell__q_nargs=0
+_shtab_backout_shell___no_color_nargs=0
 _shtab_backout_tell_pos_0_nargs='*'
 _shtab_backout_tell__h_nargs=0
 _shtab_backout_tell___help_nargs=0

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from backout.errors import BackoutError
 
 if TYPE_CHECKING:  # each function imports what it picks: the host half is begun before all else is imported
     from backout.config.values import Config
     from backout.link.local import Child
     from backout.link.wire import Events, Link
     from backout.model.notice import Message, Result
+    from backout.store.aside import KeepingJournal
     from backout.store.journal import Journal
 
+_LOCKED_S = 3.0
+"""How long an incident waits for another process that writes: somebody is waiting, and it can go aside."""
 _LETTERS = "bcdfghjkmnpqrstvwxz"
 
 
@@ -44,20 +50,43 @@ def link_to(
     return ssh.connect(host, become, events, on_the_way)
 
 
+def recorded_shell(host: str, become: str | None) -> list[str]:
+    """Give the command line that starts, on a terminal, a shell which tells of its commands: here, or on a host."""
+    from backout.config.values import LOCAL
+    from backout.terminal import bash
+
+    if host == LOCAL:
+        return bash.words()
+    from backout.link import login
+
+    return login.words(host, become, bash.script())
+
+
 def journal(environ: Mapping[str, str] = os.environ) -> Journal:
-    """Open the journal of this user."""
+    """Open the journal of this user; what lay aside is taken in."""
+    from backout.store.aside import Aside
     from backout.store.opening import journal_path
     from backout.store.sqlite import SqliteJournal
 
-    return SqliteJournal(journal_path(environ))
+    path = journal_path(environ)
+    opened = SqliteJournal(path)
+    with suppress(BackoutError):  # then it stays aside; who reads can go on, and who writes is told
+        Aside(path, environ).into(opened)
+    return opened
 
 
-def journal_as_it_lies(environ: Mapping[str, str] = os.environ) -> Journal:
-    """Open the journal of this user to be read alone: nothing is made beside it, so also on a full disk."""
+def keeping_journal(environ: Mapping[str, str] = os.environ) -> KeepingJournal:
+    """Open the journal of this user so that nothing is lost: what it cannot take within 3 s goes aside."""
+    from backout.store.aside import Aside, KeepingJournal
     from backout.store.opening import journal_path
     from backout.store.sqlite import SqliteJournal
 
-    return SqliteJournal(journal_path(environ), as_it_lies=True)
+    path = journal_path(environ)
+    return KeepingJournal(
+        lambda: SqliteJournal(path, waits_s=_LOCKED_S),
+        Aside(path, environ),
+        to_read=lambda: SqliteJournal(path, to_read=True),
+    )
 
 
 def sender(config: Config) -> Callable[[str, Message], Result]:

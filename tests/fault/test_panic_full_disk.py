@@ -6,11 +6,13 @@ import contextlib
 import io
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from backout import cli
+from backout import bootstrap, cli
+from backout.flow.incidents import read
 from kit.bench import on_own_disk
 
 
@@ -32,10 +34,10 @@ def said_by(act: Callable[[], int]) -> tuple[int, str]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
 @pytest.mark.parametrize("opened_before", [True, False])
-def test_panic_on_a_full_disk_shows_what_it_can_and_says_what_is_not_kept(
+def test_panic_on_a_full_disk_shows_what_it_can_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opened_before: bool
 ) -> None:
-    """Whoever believes that it is written down does not write it down."""
+    """What was typed lies aside, on another disk, and is in the journal when there is room again."""
     disk = tmp_path / "disk"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(disk))
@@ -51,7 +53,11 @@ def test_panic_on_a_full_disk_shows_what_it_can_and_says_what_is_not_kept(
         assert str(disk / "backout" / "journal.db") in said, said
         assert ("it is down" in said) == opened_before, said
         assert ("joined" in said) == opened_before, said
-        assert "NOTHING IS KEPT" in said, said
-        assert code == 5, said
+        assert "NOT IN THE JOURNAL" in said, said
+        assert code == 0, said
+        (disk / "full").unlink()
+        with closing(bootstrap.journal()) as journal:
+            (incident,) = read(journal).values()
+            assert "the disk is full" in [incident.text, *(entry.text for entry in incident.entries)]
 
     on_own_disk(disk, 512, act)

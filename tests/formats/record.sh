@@ -198,5 +198,8 @@ PY
 cd / && rm -r $shop
 "$python" "$here/fleet.py"
 
+# What is noted while an incident is open.
+"$here/incident.sh" inside
+
 # What is told of guards.
 "$here/guards.sh" inside

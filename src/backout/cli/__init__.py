@@ -8,11 +8,13 @@ import importlib
 import os
 import signal
 import sys
-from argparse import Namespace
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from backout.errors import BackoutError, InterruptedError
+
+if TYPE_CHECKING:  # its import would be a tenth of what a note takes
+    from argparse import Namespace
 
 
 def main() -> NoReturn:
@@ -30,14 +32,14 @@ def main() -> NoReturn:
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; gives the exit code. Errors are told, never shown as tracebacks."""
-    from backout.cli.leniently import LENIENT, read, verb_of
-
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)  # known where parsing fails, too
     try:
-        verb = verb_of(words, LENIENT)
-        if verb is None or (words[-1] in ("-h", "--help") and "--" not in words):
-            return _call(_parsed(words))
-        return _call_leniently(read(words, verb))
+        lenient = _lenient(words)
+        if lenient is not None:
+            return lenient()
+        from backout.cli.parser import parse  # the whole grammar takes longer than a note
+
+        return _call(parse(words))
     except BackoutError as error:
         return _tell(error, as_json=as_json)
     except KeyboardInterrupt:
@@ -46,6 +48,18 @@ def run(words: Sequence[str]) -> int:
         # the interpreter would try once more at its end, and complain (docs.python.org, signal, "Note on SIGPIPE")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _lenient(words: Sequence[str]) -> Callable[[], int] | None:
+    """Give the command that reads its words by itself, leniently, where one is asked for; options may stand before."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in ("--config", "-e", "--environment") else 1
+    if not {"note", "panic"} & set(words[at : at + 1]):
+        return None
+    verb = words[at]
+    command = getattr(importlib.import_module(f"backout.cli.{verb}"), verb)
+    return lambda: int(command([*words[:at], *words[at + 1 :]]))
 
 
 def _have_standard_streams() -> None:
@@ -62,19 +76,6 @@ def _end_in_one_way() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
-
-
-def _parsed(words: Sequence[str]) -> Namespace:
-    from backout.cli.parser import parse
-
-    return parse(words)
-
-
-def _call_leniently(options: Namespace) -> int:
-    """Call a command that takes its words as they come, of the module of its name."""
-    code = int(getattr(importlib.import_module(f"backout.cli.{options.verb}"), options.verb)(options))
-    sys.stdout.flush()
-    return code
 
 
 def _call(options: Namespace) -> int:

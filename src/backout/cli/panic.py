@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from backout import bootstrap
+from backout.cli.lenient import Heard, Reads, flag, listen, one
 from backout.cli.person import who
-from backout.cli.screens import put, put_json, screen
+from backout.cli.screens import put, put_json
 from backout.config.find import load
 from backout.config.nearest import did_you_mean
 from backout.config.values import LOCAL, Config, Environment
 from backout.errors import BackoutError
 from backout.flow.calls import LIMIT_S
 from backout.flow.incidents import NO_ENVIRONMENT
-from backout.flow.panic import CHECKS, ENFORCERS, ENTRIES, GREETING, PAUSE, QUESTIONS, Alarm, Journals, Panic, of
+from backout.flow.panic import CHECKS, ENFORCERS, ENTRIES, GREETING, PAUSE, QUESTIONS, Alarm, Panic, of
 from backout.render.panic import Drawing
+from backout.render.screen import screen_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,47 +28,55 @@ if TYPE_CHECKING:
     from backout.link.local import Child
     from backout.link.wire import Link
 
-_SEVERITIES = ("1", "2", "3")
+
+def _severity(words: Sequence[str]) -> tuple[int, int]:
+    if not words or words[0] not in ("1", "2", "3"):
+        raise ValueError("1, 2 or 3")
+    return int(words[0]), 1
+
+
+_OPTIONS: Mapping[str, Reads] = {
+    **dict.fromkeys(("--environment", "--config"), one),
+    **dict.fromkeys(("--json", "--quiet", "--no-color", "--help"), flag),
+    "--severity": _severity,
+}
+_SHORT = {"-e": "--environment", "-q": "--quiet", "-h": "--help"}
 _INTERRUPTED = 130
 
 
-def panic(options: Namespace) -> int:
-    """`backout panic`, its command line taken as it comes."""
-    remarks = [f"{word} is no option of panic: it was taken as text." for word in options.odd]
-    config = _config(options, remarks)
-    alarm = _alarm(options, config, remarks)
-    journals, trouble = _journals()
-    one = Panic(journals, str(who()), bootstrap.new_change_id, alarm)
-    for error in trouble:
-        one.blame(error)
-    desk = _Desk(options, one, remarks)
+def panic(words: Sequence[str]) -> int:
+    """Run `backout panic` with these words, taken as they come; gives the exit code."""
+    heard = listen(words, _OPTIONS, _SHORT)
+    if "--help" in heard.options:
+        from backout.cli.parser import parse
+
+        parse(["panic", "--help"])
+    remarks = list(heard.complaints)
+    config = _config(heard, remarks)
+    journal = bootstrap.keeping_journal()
+    panicked = Panic(journal, str(who()), bootstrap.new_change_id, _alarm(heard, config, remarks))
+    desk = _Desk(heard, panicked, journal.complaints, remarks)
     try:
         return desk.work()
     except KeyboardInterrupt:
         return desk.interrupted()
     finally:
-        if journals.reads is not None:
-            journals.reads.close()
+        journal.close()
 
 
-def _config(options: Namespace, remarks: list[str]) -> Config:
+def _config(heard: Heard, remarks: list[str]) -> Config:
     """Read backout.toml; one that cannot be read is as good as none, and is told of in the end."""
     try:
-        return load(options.config)
+        return load(heard.options.get("--config"))
     except BackoutError as error:
         remarks.append(f"{error.what} {error.next}".strip())
         return Config()
 
 
-def _alarm(options: Namespace, config: Config, remarks: list[str]) -> Alarm:
-    environment, option = _environment(options.environment, config, remarks)
-    severity = None
-    if options.severity in _SEVERITIES:
-        severity = int(options.severity)
-    elif options.severity is not None:
-        remarks.append(f"--severity {options.severity} is none: it is 1, 2 or 3.")
+def _alarm(heard: Heard, config: Config, remarks: list[str]) -> Alarm:
+    environment, option = _environment(heard.options.get("--environment"), config, remarks)
     audiences, backups = of(config.audiences, environment.name), of(config.backups, environment.name)
-    return Alarm(environment, option, " ".join(options.words), severity, audiences, backups)
+    return Alarm(environment, option, " ".join(heard.text), heard.options.get("--severity"), audiences, backups)
 
 
 def _environment(name: str | None, config: Config, remarks: list[str]) -> tuple[Environment, tuple[str, ...]]:
@@ -91,27 +101,17 @@ def _environment(name: str | None, config: Config, remarks: list[str]) -> tuple[
     return known[name], ("-e", name)
 
 
-def _journals() -> tuple[Journals, list[BackoutError]]:
-    """Open the journal; where that is not possible, as far as it can be read."""
-    try:
-        journal = bootstrap.journal()
-    except BackoutError as error:
-        try:
-            return Journals(bootstrap.journal_as_it_lies(), None), [error]
-        except BackoutError:
-            return Journals(None, None), [error]
-    return Journals(journal, journal), []
-
-
 class _Desk:
     """One panic at one terminal."""
 
-    def __init__(self, options: Namespace, panic: Panic, remarks: list[str]) -> None:
-        self._options, self._panic, self._remarks = options, panic, remarks
+    def __init__(self, heard: Heard, panic: Panic, complaints: list[str], remarks: list[str]) -> None:
+        """Know what was typed; `complaints` are the journal's, and `remarks` what is to be said of the words."""
+        self._panic, self._complaints, self._remarks = panic, complaints, remarks
         self._calls: Calls | None = None
         self._drawn: dict[str, Any] = {}
-        self._screen = screen(options)
-        self._can_ask = not options.json and sys.stdin.isatty() and sys.stderr.isatty()
+        self._is_json = "--json" in heard.options
+        self._screen = screen_of(sys.stdout, os.environ, color="--no-color" not in heard.options)
+        self._can_ask = not self._is_json and sys.stdin.isatty() and sys.stderr.isatty()
 
     def work(self) -> int:
         """Show, ask, and give the exit code."""
@@ -141,7 +141,7 @@ class _Desk:
         return _INTERRUPTED
 
     def _put(self, draw: Callable[[Drawing], str], now: str) -> None:
-        if not self._options.json:
+        if not self._is_json:
             put(draw(Drawing(self._screen, now)))
 
     def _ask_hosts(self) -> None:
@@ -204,11 +204,12 @@ class _Desk:
 
     def _end(self) -> int:
         one = self._panic
-        document = {**one.document(), "remarks": self._remarks}
-        if self._options.json:
+        remarks = [*self._remarks, *self._complaints]
+        document = {**one.document(), "remarks": remarks}
+        if self._is_json:
             put_json(document, "changes")
             return one.exit_code
-        for remark in self._remarks:
+        for remark in remarks:
             sys.stderr.write(self._screen.visible(remark) + "\n")
         for error in one.trouble:
             sys.stderr.write(self._screen.visible(f"{error.what} {error.state} {error.next}".strip()) + "\n")

@@ -73,7 +73,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    for add in (*changing, _panic, _tell, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
+    for add in (*changing, _panic, _note, _shell, _tell, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -107,7 +107,7 @@ def _verb(
     verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
 ) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard", "tell")
+    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard", "note", "shell", "tell")
     verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
@@ -409,6 +409,34 @@ def _tell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     grammar(
         _verb(verbs, shared, "tell", "send the next word of an incident to those who wait for it", "tell"), duration
     )
+
+
+def _note(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    """Describe it for --help and the reference: it reads its words by itself (backout.cli.note)."""
+    verb = _verb(verbs, shared, "note", "add a line to the timeline of the open incident", "note")
+    verb.usage = f"{verb.prog} [options] TEXT…"
+    verb.add_argument("text", nargs="*", metavar="TEXT", help="what is to be noted (default: standard input)")
+    meaning = "the environment whose open incident is meant (default: the one opened last)"
+    verb.add_argument("-e", "--environment", metavar="ENV", help=meaning)
+    for option, value, text in (
+        ("--incident", "ID", "the incident that is meant, open or not"),
+        ("--at", "TIME", 'when it happened: 14:03, "10m ago", "2026-11-28 14:03", also with a zone (default: now)'),
+        ("--of", "N", "the hypothesis that is ruled out or confirmed (default: the one that the text fits best)"),
+        ("--correct", "N", "TEXT is what entry N should say; what it said stays readable"),
+        ("--pin", "N", "pin entry N"),
+        ("--unpin", "N", "pin entry N no longer"),
+        ("--clock", "NAME[=TIME]", "set a clock: impact_started, detected, mitigated … (default: to now)"),
+        ("--severity", "N", "1: clients are down, 2: clients notice, 3: nobody outside notices"),
+    ):
+        verb.add_argument(option, metavar=value, help=text)
+
+
+def _shell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "shell", "a shell that records every command, with the incident's clock", "shell")
+    verb.add_argument(
+        "-e", "--environment", dest="on", metavar="ENV|HOST", help="on this host, or that of this environment, over ssh"
+    )
+    verb.add_argument("--incident", metavar="ID", help="the incident that they belong to (default: the open one)")
 
 
 def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

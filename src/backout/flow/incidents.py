@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from backout.errors import UsageError
+from backout.model import shape
 from backout.model.incident import BODY, ENTRY, INCIDENT, LEDGER, OPEN, RESOLVED, Incident, Row, fold
 from backout.model.redact import redact
 from backout.store.journal import Event, Journal
@@ -21,20 +22,39 @@ def read(journal: Journal) -> dict[str, Incident]:
     return fold(Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in journal.events() if e.type in TYPES)
 
 
-def current(journal: Journal, incident: str | None = None, environment: str | None = None) -> str | None:
-    """Give the id of the incident that is meant: the named one; else the one that was opened last and is open.
+class Standing(NamedTuple):
+    """Where an incident stands, as its own events tell: the little that every command has to know, and quickly."""
+
+    id: str
+    environment: str
+    state: str
+    declared_at: float
+
+
+def standing(journal: Journal, incident: str | None = None, environment: str | None = None) -> Standing | None:
+    """Give the incident that is meant: the named one; else the one that was opened last and is open.
 
     With an environment only those count that are there. None where there is none; a name that is none, or stands for
     more than one, is a UsageError. Reads the incidents' own events alone: it must be quick.
     """
-    states: dict[str, tuple[str, str]] = {}
+    known: dict[str, Standing] = {}
     for event in journal.events(type=INCIDENT):
         if BODY(event.body):
-            states[event.body["id"]] = event.body["state"], event.body["environment"]
+            name = event.body["id"]
+            before = known.get(name, Standing(name, event.body["environment"], OPEN, event.at))
+            corrected = event.body.get("declared", before.declared_at)
+            at = float(corrected) if shape.number(corrected) else before.declared_at
+            known[name] = before._replace(state=event.body["state"], declared_at=at)
     if incident is not None:
-        return _named(incident, list(states))
-    still = [name for name, (state, at) in states.items() if state == OPEN and environment in (None, at)]
+        return known[_named(incident, list(known))]
+    still = [one for one in known.values() if one.state == OPEN and environment in (None, one.environment)]
     return still[-1] if still else None
+
+
+def current(journal: Journal, incident: str | None = None, environment: str | None = None) -> str | None:
+    """Give the id of the incident that is meant, as `standing` does."""
+    found = standing(journal, incident, environment)
+    return found.id if found else None
 
 
 def _named(incident: str, known: list[str]) -> str:

@@ -48,6 +48,7 @@ from backout.model.situation import (
     seen_by_ledgers,
     seen_by_lines,
 )
+from backout.store.aside import KeepingJournal
 from backout.store.journal import Journal
 
 Result = TypeVar("Result")
@@ -60,7 +61,7 @@ SAVE, BACKING_UP = "save", "back up "
 """What hosts are asked for in the background; the second is followed by the backup's name."""
 SAVES_S = 20.0
 """How long a host may take to save its state."""
-JOURNAL, NOWHERE = "journal", "nowhere"
+JOURNAL, ASIDE, NOWHERE = "journal", "aside", "nowhere"
 DONE, NEEDS_PERSON = 0, 5
 _SLACK_S = 2.0
 """What a host may take besides its checks' own times."""
@@ -80,13 +81,6 @@ class Alarm(NamedTuple):
     backups: tuple[Backup, ...] = ()
 
 
-class Journals(NamedTuple):
-    """The journal as far as it can be used: what is read, and what takes something; on a full disk the first alone."""
-
-    reads: Journal | None
-    writes: Journal | None
-
-
 class Said(NamedTuple):
     """What a host has said so far; `failed` is why there is no more."""
 
@@ -99,33 +93,33 @@ class Said(NamedTuple):
 class Panic:
     """One alarm: what is known of it, and what is kept of it."""
 
-    def __init__(self, journals: Journals, who: str, new_id: Callable[[], str], alarm: Alarm) -> None:
+    def __init__(self, journal: KeepingJournal, who: str, new_id: Callable[[], str], alarm: Alarm) -> None:
         """Know nothing yet; `trouble` says in the end what stood in the way."""
         self.alarm, self.trouble = alarm, list[BackoutError]()
         self.incident, self.declared_at, self.joined = "", time.time(), False
         self.said = {host: Said() for host in alarm.environment.hosts}
-        self._journals, self._who, self._new_id = journals, who, new_id
+        self._journal, self._who, self._new_id = journal, who, new_id
         self._rows: list[Row] = []
         self._ledger: list[Mapping[str, Any]] = []
         self._seen: list[Observed] = []
         self._saved: dict[str, dict[str, Any]] = {}
         self._ran: dict[str, int] = {}
-        self._is_kept = journals.writes is not None
+        self._is_lost = False
 
     @property
     def kept(self) -> str:
         """Tell where all of it is kept."""
-        return JOURNAL if self._is_kept else NOWHERE
+        return NOWHERE if self._is_lost else ASIDE if self._journal.lays_aside else JOURNAL
 
     @property
     def exit_code(self) -> int:
         """Give 0 where an incident is open, 5 where something could be kept nowhere."""
-        return DONE if self._is_kept else NEEDS_PERSON
+        return NEEDS_PERSON if self._is_lost else DONE
 
     def open(self) -> None:
         """Open the incident, or join the one that is open there; the text is then a note."""
         alarm, name = self.alarm, self.alarm.environment.name
-        open_there = self._read(lambda journal: incidents.current(journal, environment=name))
+        open_there = incidents.current(self._journal, environment=name)
         if open_there is None:
             at, severity = self.declared_at, alarm.severity
             opened = self._write(
@@ -148,11 +142,8 @@ class Panic:
 
     def read(self) -> None:
         """Read what is stored, as far as it can be read."""
-        self._read(self._read_rows)
-
-    def _read_rows(self, journal: Journal) -> None:
         self._rows = []
-        for event in journal.events():
+        for event in self._journal.events():
             if event.type in (INCIDENT, ENTRY, LEDGER):
                 self._rows.append(Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body))
 
@@ -160,20 +151,12 @@ class Panic:
         keep = self._write(lambda journal: incidents.record(journal, self._who, self.incident, kind, text, more=more))
         return keep is not None
 
-    def _read(self, act: Callable[[Journal], Result]) -> Result | None:
-        """Ask the journal something, as far as it can be read."""
-        try:
-            return None if self._journals.reads is None else act(self._journals.reads)
-        except BackoutError as error:
-            self.blame(error)
-            return None
-
     def _write(self, act: Callable[[Journal], Result]) -> Result | None:
-        """Keep something; None where that is not possible."""
+        """Keep something, in the journal or aside; None where nothing takes it."""
         try:
-            return None if self._journals.writes is None else act(self._journals.writes)
+            return act(self._journal)
         except BackoutError as error:
-            self._is_kept = False
+            self._is_lost = True
             self.blame(error)
             return None
 

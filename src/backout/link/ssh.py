@@ -179,7 +179,7 @@ def connect(
     BackoutErrors say why a host is not reached, each in a limited time. `begun` is given what ends ssh at once, from
     any thread.
     """
-    to = Destination(host, _settings(host, begun))
+    to = Destination(host, settings_of(host, begun))
     client = Client(to, ["ssh", *options(to.settings, environ), "-T", "--", host, command(become)])
     limit = client.limit()
     try:
@@ -231,8 +231,8 @@ def _not_started(client: Client, code: int, *, asked_sudo: bool) -> BackoutError
     return unreached.no_start(client.to, code, client.said())
 
 
-def _settings(host: str, begun: Begun) -> dict[str, str]:
-    """Ask ssh what it makes of a host, without connecting."""
+def settings_of(host: str, begun: Begun = lambda _: None) -> dict[str, str]:
+    """Ask ssh what it makes of a host, without connecting; BackoutErrors as those of `connect`."""
     try:
         process = subprocess.Popen(
             ["ssh", "-G", "--", host],
@@ -264,9 +264,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def options(settings: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
-    """Give the options that are added to what the user has set."""
-    added = ["BatchMode=yes", "ClearAllForwardings=yes", "RemoteCommand=none"]
+def options(settings: Mapping[str, str], environ: Mapping[str, str], *, asks: bool = False) -> list[str]:
+    """Give the options that are added to what the user has set; where somebody is there, ssh `asks`."""
+    added = [*([] if asks else ["BatchMode=yes"]), "ClearAllForwardings=yes", "RemoteCommand=none"]
     if settings.get("connecttimeout", "none") == "none":
         added.append("ConnectTimeout=15")
     if settings.get("serveraliveinterval", "0") == "0":

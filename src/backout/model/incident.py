@@ -130,6 +130,8 @@ def _stated(rows: Iterable[Row]) -> list[Incident]:
         clocks = dict(incident.clocks)
         if body["state"] == RESOLVED != incident.state:
             clocks["resolved"] = (*clocks.get("resolved", ()), row.at)
+        if shape.number(body.get("declared")):
+            clocks["declared"] = (*clocks["declared"], float(body["declared"]))
         severity = body.get("severity", incident.severity)
         found[body["id"]] = incident._replace(
             state=body["state"],

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
+from backout.model.tokens import HOOKS, TOKENS
+
 MASK = "••••"
 
 
@@ -20,15 +22,17 @@ class _Pattern:
         return re.compile(self._text, self._flags)
 
 
-_HINT = re.compile(
-    r"://|-----BEGIN|bearer|basic|curl|mysql|pass|pwd|secret|token|credential|(?:api|private|access|auth)[_-]?key"
-    r"|gh[pousr]_|github_pat_|glpat-|xox|AKIA|ASIA|AIza|sk-|k_live_|SG\.|npm_|pypi-|eyJ",
-    re.IGNORECASE,
+_KEYS = ("api", "private", "access", "auth", "account", "shared", "signing", "encryption")
+_HINTS = (
+    *("://", "-----begin", "-----end", "bearer", "basic", "authorization", "cookie", "pass", "pwd", "secret", "token"),
+    *("credential", "identified", "curl", "mysql", "redis-cli", "ldap", "mongo", "docker"),
+    *(f"{what}{between}key" for what in _KEYS for between in ("", "_", "-")),
+    *(hint for hints, _ in TOKENS.values() for hint in hints.split()),
 )
-"""What a text must hold for any of the patterns below to match: looked for first, since it is cheap."""
+"""What a text must hold, in small letters, for any of the patterns to match: looked for first, since it is cheap."""
 _WORD = (
     r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?<=[_.-])(?:pass|pwd)(?![a-z])"
-    r"|api[_-]?key|private[_-]?key|access[_-]?key|auth[_-]?key)"
+    rf"|(?:{'|'.join(_KEYS)})[_-]?key)"
 )
 # Looked for ahead, and from the start of a name alone: a long line of output must not take quadratic time.
 _NAME = rf"(?=[\w.-]*?{_WORD})[\w.-]+"
@@ -41,47 +45,67 @@ _OPTION = _Pattern(rf"((?<![\w.-])--?{_NAME}[ =]){_VALUE}", re.IGNORECASE)
 _URL = _Pattern(r"(://[^\s:/@]*:)[^\s@/]+(?:@[^\s@/\"'<>,;]+)*(@)")
 _URL_TOKEN = _Pattern(r"(://)[^\s:/@]{20,}(@)")
 _BEARER = _Pattern(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")
-_TOKEN = _Pattern(
-    r"(?<![\w-])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}"
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}|sk-[\w-]{20,}|[rs]k_live_\w{10,}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_\w{30,}"
-    r"|pypi-[\w-]{40,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]*)"
+_TOKEN = _Pattern(rf"(?<![\w-])(?:{'|'.join(pattern for _, pattern in TOKENS.values())})")
+_HOOK = _Pattern(HOOKS)
+_HEADER = _Pattern(
+    r"\b((?:proxy-)?authorization[\"']?\s*:\s*[\"']?(?:[\w-]+[ \t]+)?)[^\s\"',;]+"
+    r"|\b((?:set-)?cookie2?:[ \t]*)[^\r\n\"']+",
+    re.IGNORECASE,
 )
-"""Tokens that say by their own beginning what they are, as their issuers document: GitHub, GitLab, Slack, AWS, Google,
-OpenAI, Stripe, SendGrid, npm, PyPI; and JSON Web Tokens (RFC 7519)."""
+_SQL = _Pattern(r"(\b(?:identified[ \t]+by|password)[ \t]+)'(?:[^'\\\n]|\\.|'')*'?", re.IGNORECASE)
 _ELEMENT = _Pattern(rf"(<({_NAME})(?:\s[^<>]*)?>)[^<]+(?=</\2>)", re.IGNORECASE)
 _SECRET_OPTION = _Pattern(rf"--?{_NAME}", re.IGNORECASE)
 _TOOL = _Pattern(
-    r"((?:\bcurl\b[^\n|;&]*?[\s\0](?:-u|--user)[ =\0]?[^\s:\0]+:|\b(?:mysql|mysqldump|mysqladmin)\b[^\n|;&]*?[\s\0]-p))"
+    r"((?:\bcurl\b[^\n|;&]*?[\s\0](?:-u|--user)[ =\0]?[^\s:\0]+:|\b(?:mysql|mysqldump|mysqladmin)\b[^\n|;&]*?[\s\0]-p"
+    r"|\b(?:sshpass|docker[\s\0]+login|mongo(?:sh|dump|restore)?)\b[^\n|;&]*?[\s\0]-p[ \0]?"
+    r"|\bredis-cli\b[^\n|;&]*?[\s\0]-a[\s\0]+|\bldap[a-z]+\b[^\n|;&]*?[\s\0]-w[ \0]?"
+    r"|[\s\0]-pass(?:in|out)?[\s\0]+pass:))"
     r"[^\s\0]+"
 )
-"""Tools that take a password in an option that is named for something else: curl(1) -u, mysql(1) -p."""
+"""Tools that take a password in an option that is named for something else: curl(1) -u, mysql(1) -p, sshpass(1) -p,
+redis-cli -a, ldapsearch(1) -w, openssl(1) -passin pass:…
+"""
 _KEY_BLOCK = _Pattern(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
 )
+_KEY_END = _Pattern(r"\A(?:(?!-----BEGIN)[^-]|(?!-----BEGIN)-)*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
 _SECRET_KEY = _Pattern(rf"{_NAME}$", re.IGNORECASE)
+
+
+def _is_hinted(text: str) -> bool:
+    folded = text.casefold()  # as a pattern that ignores case does: some letters beyond ASCII are small ones of it, too
+    return any(hint in folded for hint in _HINTS)
 
 
 def redact(text: str) -> str:
     """Mask values that look like secrets in free text.
 
-    Assignments, options, URLs with passwords or tokens, bearer tokens, private keys.
+    Assignments, options, URLs with passwords or tokens, headers, tokens of well-known issuers, private keys.
     """
-    if _HINT.search(text) is None:
+    if not _is_hinted(text):
         return text
     text = _KEY_BLOCK.compiled.sub(MASK, text)
     text = _URL.compiled.sub(rf"\g<1>{MASK}\g<2>", text)
     text = _URL_TOKEN.compiled.sub(rf"\g<1>{MASK}\g<2>", text)
+    text = _HOOK.compiled.sub(rf"\g<1>{MASK}", text)
     text = _TOKEN.compiled.sub(MASK, text)
     text = _ELEMENT.compiled.sub(rf"\g<1>{MASK}", text)
     text = _BEARER.compiled.sub(rf"\g<1>{MASK}", text)
+    text = _HEADER.compiled.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
+    text = _SQL.compiled.sub(rf"\g<1>{MASK}", text)
     text = _TOOL.compiled.sub(rf"\g<1>{MASK}", text)
     text = _OPTION.compiled.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.compiled.sub(rf"\g<1>{MASK}", text)
 
 
+def redact_end(text: str) -> str:
+    """Mask secrets in the end of a text whose beginning is not there: it may begin within a private key."""
+    return redact(_KEY_END.compiled.sub(MASK, text, count=1) if "PRIVATE KEY" in text else text)
+
+
 def redact_words(words: Sequence[str]) -> list[str]:
     """Mask secrets in a command's words: also a word that follows an option which is named a secret, alone."""
-    if _HINT.search("\0".join(words)) is None:
+    if not _is_hinted("\0".join(words)):
         return list(words)
     masked = [redact(word) for word in words]
     for at, word in enumerate(words[:-1]):
@@ -94,5 +118,5 @@ def redact_words(words: Sequence[str]) -> list[str]:
 def redact_value(key: str, value: str) -> str:
     """Mask a configuration value when its key, or the value itself, looks like a secret."""
     last = key.rpartition(".")[2]
-    is_secret = _HINT.search(last) is not None and _SECRET_KEY.compiled.match(last) is not None
+    is_secret = _is_hinted(last) and _SECRET_KEY.compiled.match(last) is not None
     return MASK if is_secret else redact(value)

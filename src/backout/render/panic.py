@@ -61,6 +61,8 @@ class Drawing:
         ]
         if document["kept"] == "nowhere":
             lines.append(self._red("NOTHING IS KEPT: write down what you do."))
+        elif document["kept"] == "aside":
+            lines.append(self._red("NOT IN THE JOURNAL, but kept aside until it can be."))
         as_of = document["as_of"]
         lines.append(
             f"What is stored here, as of {self._when(as_of)}; hosts are asked now."

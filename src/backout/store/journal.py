@@ -50,6 +50,22 @@ EVENT = shape.fields(
 """What a row must be like, its body read."""
 
 
+class Line(NamedTuple):
+    """An event that lies aside. `about` is the id of the one that its body's `of` names, where that lies aside, too.
+
+    `contents` are those that its body names, by their SHA-256.
+    """
+
+    id: str
+    at: float
+    recorded_at: float
+    actor: str
+    type: str
+    body: dict[str, Any]
+    about: str = ""
+    contents: Mapping[str, bytes] = {}
+
+
 class Hit(NamedTuple):
     """An event that a search found, and the words around what matched."""
 
@@ -80,6 +96,12 @@ class Journal(Protocol):
         """Copy the ledger entries that are not here yet, all or none, in the order given; give their number.
 
         An entry is known by its host, change and seq.
+        """
+
+    def take_in(self, lines: Iterable[Line]) -> int:
+        """Add what lay aside (see backout.store.aside), all or none, each once however often it is told.
+
+        Gives the number of those that were new. The body of each then has its id as `aside`.
         """
 
     def events(self, after: int = 0, type: str | None = None, kinds: Collection[str] = ()) -> Iterator[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -13,7 +14,8 @@ from backout import __version__
 from backout.errors import NotPossibleError
 
 _MIGRATIONS = Path(__file__).parent / "migrations" / "sqlite"
-_BUSY_TIMEOUT_S = 30.0
+WAITS_S = 30.0
+"""How long a process waits for another that writes."""
 
 
 def journal_path(environ: Mapping[str, str]) -> Path:
@@ -26,14 +28,14 @@ def journal_path(environ: Mapping[str, str]) -> Path:
     return home / "backout" / "journal.db"
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, waits_s: float = WAITS_S) -> sqlite3.Connection:
     """Open the journal, made where there is none, readable by its owner only, with its tables up to date."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         # Only ever a new file: closing another descriptor of an open database would drop this process's locks on it
         # (https://sqlite.org/howtocorrupt.html, 2.2).
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    database = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    database = sqlite3.connect(path, timeout=waits_s, isolation_level=None)
     try:
         database.execute("PRAGMA synchronous = FULL")
         _migrate(database, path)
@@ -43,11 +45,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def connect_as_it_lies(path: Path) -> sqlite3.Connection:
-    """Open the journal to be read alone, whatever lies beside it; it must be there."""
-    from urllib.parse import quote  # for a broken day alone
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a journal that lies still, where a full or a read-only disk has no room for the files that belong to it.
 
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    What has not been put from its log (WAL) into the file would not be seen: then it is an OSError.
+    """
+    with suppress(FileNotFoundError):
+        if os.stat(f"{path}-wal").st_size:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
 
 
 def _migrate(database: sqlite3.Connection, path: Path) -> None:

@@ -16,8 +16,8 @@ from backout.model import shape
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
-from backout.store.journal import EVENT, LEDGER, Event, Found, Hit
-from backout.store.opening import connect, connect_as_it_lies
+from backout.store.journal import EVENT, LEDGER, Event, Found, Hit, Line
+from backout.store.opening import WAITS_S, connect, connect_to_read
 from backout.store.sending import is_sending, sending
 from backout.store.words import fts_query, nearest, text_of, words
 
@@ -30,15 +30,17 @@ class SqliteJournal:
     A plain BEGIN takes the write lock too late: of four writers, three then fail with "database is locked".
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time, *, as_it_lies: bool = False) -> None:
-        """Open the file; `as_it_lies` to be read alone, without what SQLite makes beside it: on a disk that is full.
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, waits_s: float = WAITS_S, *, to_read: bool = False
+    ) -> None:
+        """Open it, made where there is none; for another process that writes it `waits_s` seconds.
 
-        Then what other processes wrote last may be missing (https://sqlite.org/uri.html, "immutable").
+        One that is only `to_read` needs no room on its disk.
         """
         self.path = path
         self._clock = clock
         with explained(path):
-            self._database = connect_as_it_lies(path) if as_it_lies else connect(path)
+            self._database = connect_to_read(path) if to_read else connect(path, waits_s)
 
     def append(self, *, at: float, actor: str, type: str, body: Mapping[str, Any]) -> Event:
         """Add one event, durably."""
@@ -55,6 +57,18 @@ class SqliteJournal:
         with self._writing():
             # Looked up once more, under the lock: another process may have learned the same meanwhile.
             return sum(self._learn(entry) for entry in fresh if not self._knows(entry))
+
+    def take_in(self, lines: Iterable[Line]) -> int:
+        """Add what lay aside; looked up under the lock, so that no two take in the same."""
+        with self._writing():
+            known = self._taken_in()
+            fresh = [line for line in lines if line.id not in known]
+            for line in fresh:
+                body = {**line.body, "aside": line.id}
+                if line.about in known:
+                    body["of"] = known[line.about]
+                known[line.id] = self._add(line.at, line.actor, line.type, body, text_of(line.body)).seq
+            return len(fresh)
 
     def events(self, after: int = 0, type: str | None = None, kinds: Collection[str] = ()) -> Iterator[Event]:
         """Walk the events whose seq is greater, of one type or of all, of some kinds or of all, oldest first."""
@@ -166,6 +180,11 @@ class SqliteJournal:
         event = self._add(entry["at"], entry["host"], LEDGER, entry, text)
         self._database.execute("INSERT INTO learned VALUES (?, ?, ?, ?)", (*_key(entry), event.seq))
         return True
+
+    def _taken_in(self) -> dict[str, int]:
+        """Give the events that lay aside once, by their ids."""
+        rows = self._database.execute('SELECT * FROM event WHERE instr(body, \'"aside":"\')').fetchall()
+        return {event.body["aside"]: event.seq for event in map(self._event, rows) if "aside" in event.body}
 
     def _knows(self, entry: Mapping[str, Any]) -> bool:
         known = "SELECT 1 FROM learned WHERE host = ? AND change = ? AND seq = ?"

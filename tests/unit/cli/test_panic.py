@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from backout import bootstrap, cli
 from backout.flow.incidents import read, record
 from backout.model.incident import Incident
+from backout.store.aside import Aside
 from backout.store.opening import journal_path
 from kit.cli import validate
 
@@ -110,8 +112,8 @@ def test_how_checks_are_is_a_line_when_it_is_new(panic: Panic, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "remark"),
     [
-        (["--sevrity", "1"], "--sevrity is no option of panic"),
-        (["--severity", "high"], "--severity high is none"),
+        (["--sevrity", "1"], "taken as text: --sevrity"),
+        (["--severity", "high"], "taken as text: --severity (it needs 1, 2 or 3)"),
         (["-e", "prodction"], "No environment 'prodction' is configured: it was taken as 'production'."),
         (["--config", "/nowhere/backout.toml"], "/nowhere/backout.toml cannot be read"),
     ],
@@ -139,16 +141,35 @@ def test_an_environment_that_nobody_knows_has_its_incident(panic: Panic) -> None
     assert "No environment 'warehouse' is configured" in told["remarks"][0]
 
 
-def test_a_damaged_journal_is_said_and_the_hosts_are_asked(panic: Panic) -> None:
-    """The record is lost, not the host: what it says is the screen then. Nothing could be kept: 5."""
-    path = journal_path({"XDG_STATE_HOME": str(Path.cwd() / "xdg")})
+def test_a_damaged_journal_is_said_and_what_is_new_lies_aside(panic: Panic, tmp_path: Path) -> None:
+    """The record is lost, not the host: what it says is the screen then, and what is typed is kept elsewhere."""
+    path = journal_path({"XDG_STATE_HOME": str(tmp_path / "xdg")})
     path.parent.mkdir(parents=True)
     path.write_bytes(b"this is no database, and never was one" * 100)
+    code, told = document(panic, "help")
+    assert (code, told["kept"], told["incident"]["text"]) == (0, "aside", "help")
+    assert told["checks"][0]["result"] == "healthy"
+    assert "is damaged" in told["remarks"][0]
+    code, said = panic("once", "more")
+    assert "joined" in said
+    assert "NOT IN THE JOURNAL" in said
+    path.unlink()
+    assert [entry.text for entry in only().of_kind("note")] == ["once more"]
+
+
+def test_what_can_be_kept_nowhere_is_said_first(panic: Panic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever believes that it is written down does not write it down."""
+    monkeypatch.setattr(Aside, "keep", nowhere)
+    (tmp_path / "xdg").write_text("a file where the folder should be")
     code, said = panic("help")
     assert code == 5
-    assert "NOTHING IS KEPT" in said
+    assert said.index("NOTHING IS KEPT") < said.index("Last changes")
     assert "1 healthy" in said
-    assert "is damaged" in said
+
+
+def nowhere(*_: object) -> str:
+    """Take nothing, as full disks do."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_host_that_accepts_and_says_nothing_has_five_seconds(panic: Panic, tmp_path: Path) -> None:

@@ -86,6 +86,33 @@ TOKENS = {
     "SendGrid": "SG." + "a1B2" * 5 + "." + "a1B2" * 10,
     "npm": "npm_" + "a1B2" * 9,
     "PyPI": "pypi-" + "AgEIcHlwaS5vcmc" * 4,
+    "1Password": "ops_" + "eyJ" + "a1B2" * 12,
+    "age": "AGE-SECRET-" + "KEY-1" + "QPZRY9X8GF" * 5 + "QPZRY9X8",
+    "Atlassian": "ATATT3" + "xFfGF0" + "a1B2" * 12,
+    "Databricks": "dapi" + "0123456789abcdef" * 2,
+    "DigitalOcean": "dop_" + "v1_" + "0123456789abcdef" * 4,
+    "Docker": "dckr_" + "pat_" + "a1B2" * 7,
+    "GitLab, runners": "glrt-" + "t1_" + "a1B2" * 5,
+    "Google, OAuth": "GOC" + "SPX-" + "a1B2" * 7,
+    "Google, access": "ya29" + ".a0" + "a1B2" * 10,
+    "Grafana": "glsa" + "_" + "a1B2" * 8 + "_" + "0123abcd",
+    "HashiCorp Terraform": "a1B2c3D4e5F6g7" + ".atlasv1." + "a1B2" * 16,
+    "HashiCorp Vault": "hvs" + ".CAESI" + "a1B2" * 20,
+    "Hugging Face": "hf_" + "abCD" * 9,
+    "Mailchimp": "0123456789abcdef" * 2 + "-us" + "14",
+    "Mailgun": "key" + "-" + "0123456789abcdef" * 2,
+    "Microsoft Entra": "a1B" + "8Q~" + "a1B2" * 8 + "cd",
+    "New Relic": "NRAK" + "-" + "A1B" * 9,
+    "OpenAI": "sk" + "-proj-" + "a1B2" * 10,
+    "Sentry": "sntrys" + "_" + "eyJpYXQi" * 8,
+    "Shopify": "shpat" + "_" + "0123456789abcdef" * 2,
+    "Slack, applications": "xapp" + "-1-A0123-" + "123456789-" + "a1B2" * 8,
+    "Square": "sq0" + "atp-" + "a1B2" * 5 + "cd",
+    "Stripe, webhooks": "whsec" + "_" + "a1B2" * 8,
+    "Tailscale": "tskey" + "-auth-" + "kA1b2C3CNTRL-" + "a1B2" * 8,
+    "Telegram": "123456789" + ":AA" + "a1B2" * 8 + "c",
+    "a password's hash": "$6" + "$saltsalt$" + "a1B2./" * 14,
+    "a password's hash, yescrypt": "$y" + "$j9T$" + "saltsalt$" + "a1B2./" * 7,
     "a JSON Web Token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJl",
 }
 """Made up, in the shape that each issuer documents; put together here, so that no scanner takes them for real ones."""
@@ -95,6 +122,39 @@ TOKENS = {
 def test_a_token_is_known_by_its_own_shape_wherever_it_stands(issuer: str) -> None:
     """Pasted into a note or printed by a tool, no name beside it says what it is."""
     assert redact(f"it said {TOKENS[issuer]}, then went on") == f"it said {MASK}, then went on"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        (
+            "post to https://hooks.slack.com/" + "services/T0/B0/xyz now",
+            f"post to https://hooks.slack.com/services/{MASK} now",
+        ),
+        ("https://discord.com/api/" + "webhooks/1/xyz", f"https://discord.com/api/webhooks/{MASK}"),
+        ("Cookie: session=hunter2; theme=dark", f"Cookie: {MASK}"),
+        ("curl -H 'Cookie: session=hunter2' https://x", f"curl -H 'Cookie: {MASK}' https://x"),
+        ("Authorization: Token hunter2", f"Authorization: Token {MASK}"),
+        ("ALTER ROLE shop PASSWORD 'hunter2';", f"ALTER ROLE shop PASSWORD {MASK};"),
+        ("CREATE USER a IDENTIFIED BY 'hunter2'", f"CREATE USER a IDENTIFIED BY {MASK}"),
+        ("DefaultEndpointsProtocol=https;AccountKey=hunter2==", f"DefaultEndpointsProtocol=https;AccountKey={MASK}"),
+        ("sshpass -p hunter2 ssh web1", f"sshpass -p {MASK} ssh web1"),
+        ("redis-cli -a hunter2 ping", f"redis-cli -a {MASK} ping"),
+        ("openssl rsa -passin pass:hunter2 -in k", f"openssl rsa -passin pass:{MASK} -in k"),
+        ("ldapsearch -x -w hunter2 -b dc=x", f"ldapsearch -x -w {MASK} -b dc=x"),
+    ],
+)
+def test_what_tools_and_services_call_otherwise_is_masked_too(text: str, redacted: str) -> None:
+    """These are what is typed and pasted while it burns; none of them is named a secret."""
+    assert redact(text) == redacted
+
+
+def test_the_end_of_an_output_that_begins_within_a_private_key_holds_nothing_of_it() -> None:
+    """Only the end of a long output is kept, and a cut can fall anywhere."""
+    end = "MIIhunter2\nabc\n-----END PRIVATE KEY-----"
+    assert redaction.redact_end(f"{end}\nafter") == f"{MASK}\nafter"
+    whole = f"before\n-----BEGIN PRIVATE KEY-----\n{end}\nafter"
+    assert redaction.redact_end(whole) == redact(whole) == f"before\n{MASK}\nafter"
 
 
 def test_an_element_that_is_named_a_secret_loses_its_text() -> None:
@@ -203,5 +263,5 @@ def test_what_is_not_looked_at_closely_holds_nothing_that_is_masked(text: str) -
     """A glance decides which texts the patterns are tried on: one that it passes over must come out the same."""
     quick = redact(text), redact_words(text.split(" ")), redact_value(text, text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(redaction, "_HINT", re.compile(""))
+        patch.setattr(redaction, "_HINTS", ("",))
         assert (redact(text), redact_words(text.split(" ")), redact_value(text, text)) == quick

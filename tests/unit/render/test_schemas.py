@@ -54,6 +54,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "hosts",
             "init",
             "looks",
+            "note",
             "panic",
             "parity",
             "recovered",

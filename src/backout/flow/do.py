@@ -1,0 +1,78 @@
+"""Commands that were run, as lines of the timeline. `do` and `shell` both record theirs here, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backout.flow.incidents import record
+from backout.model.incident import COMMAND
+from backout.model.redact import redact, redact_end, redact_words
+from backout.store.journal import Event, Journal
+
+MOST_BYTES = 1 << 20
+"""How much of a command's output is kept, from its end."""
+TAIL_LINES, _TAIL_CHARACTERS = 20, 4000
+_ESCAPES = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])"
+"""Control sequences and operating system commands, as ECMA-48 writes them, and xterm."""
+
+
+class Ran(NamedTuple):
+    """A command that has ended: what it was, where and when it ran, and what came of it.
+
+    `words` as they were given; `host` is the name that it was reached by, or this machine's. Times are seconds, `at`
+    since the epoch. `output` is what it wrote, or the end of that: then `is_cut`. `name` is that of the way out which
+    it is, `shell` that of the shell it was typed in. `exit_code` is as a shell tells it: 128 and the signal's number.
+    """
+
+    words: Sequence[str]
+    cwd: str
+    host: str
+    at: float
+    duration_s: float
+    exit_code: int
+    output: bytes = b""
+    is_cut: bool = False
+    name: str = ""
+    shell: str = ""
+
+
+def record_command(journal: Journal, who: str, incident: str | None, ran: Ran) -> Event:
+    """Put a command on an incident's timeline, without secrets; its output is kept by content."""
+    words = redact_words(ran.words)
+    is_cut = ran.is_cut or len(ran.output) > MOST_BYTES
+    output = _output(ran.output[-MOST_BYTES:], is_cut=is_cut)
+    more = {
+        "command": words,
+        "cwd": ran.cwd,
+        "host": ran.host,
+        "exit_code": ran.exit_code,
+        "duration_s": round(max(0.0, ran.duration_s), 3),
+        "tail": _tail(output),
+        **({"output": journal.keep([output.encode("utf-8", "surrogateescape")])[0]} if output else {}),
+        **({"is_cut": True} if is_cut else {}),
+        **({"as": redact(ran.name)} if ran.name else {}),
+        **({"shell": ran.shell} if ran.shell else {}),
+    }
+    return record(journal, who, incident, COMMAND, _line(words), more=more, at=ran.at)
+
+
+def _line(words: Sequence[str]) -> str:
+    """Write a command as it is typed: one word is a line for a shell already."""
+    return words[0] if len(words) == 1 else shlex.join(words)
+
+
+def _output(data: bytes, *, is_cut: bool) -> str:
+    """Give the output without secrets, from a line's beginning where its own is not there."""
+    if not is_cut:
+        return redact(data.decode("utf-8", "surrogateescape"))
+    whole = data.partition(b"\n")[2] or data
+    return redact_end(whole.decode("utf-8", "surrogateescape"))
+
+
+def _tail(output: str) -> str:
+    """Give the last lines as they can be read and searched: without what a terminal obeys."""
+    lines = re.sub(_ESCAPES, "", output[-_TAIL_CHARACTERS * 4 :]).splitlines()
+    return "\n".join(filter(str.strip, lines[-TAIL_LINES:]))[-_TAIL_CHARACTERS:]
