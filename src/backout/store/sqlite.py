@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +15,10 @@ from backout.model import shape
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
-from backout.store.journal import EVENT, LEDGER, Event, Found, Hit
+from backout.store.journal import EVENT, LEDGER, Event, Found
 from backout.store.opening import connect
-from backout.store.words import fts_query, nearest, text_of, words
-
-_LENGTH_SLACK = 2  # a misspelt word is about as long as the right one
+from backout.store.searching import Searching
+from backout.store.words import text_of
 
 
 class SqliteJournal:
@@ -87,18 +86,10 @@ class SqliteJournal:
             return content
         return None
 
-    def search(self, text: str, limit: int = 20) -> Found:
-        """Find the events that hold all the words, best (bm25) first."""
-        query = fts_query(text)
-        if not query:
-            return Found(())
-        rows = self._rows(
-            "SELECT event.*, snippet(word, 0, '', '', '…', 16) FROM word JOIN event ON event.seq = word.rowid"
-            " WHERE word MATCH ? ORDER BY word.rank, event.seq DESC LIMIT ?",
-            (query, limit),
-        )
-        hits = tuple(Hit(self._event(row[:-1]), row[-1]) for row in rows)
-        return Found(hits, None if hits else self._meant(text))
+    def search(self, text: str, limit: int = 20, beside: Sequence[Event] = ()) -> Found:
+        """Find what holds the words, or what answers a longer text best."""
+        with explained(self.path):
+            return Searching(self._database, self._rows, self._event, beside).find(text, limit)
 
     def verify(self) -> None:
         """Check the pages of the file and the chain of the events."""
@@ -157,19 +148,6 @@ class SqliteJournal:
 
     def _keeps(self, sha256: str) -> bool:
         return next(self._rows("SELECT 1 FROM content WHERE sha256 = ?", (sha256,)), None) is not None
-
-    def _meant(self, text: str) -> str | None:
-        """Give the text with each unknown word replaced by the nearest known one; None where that changes nothing."""
-        given = words(text)
-        meant = [self._nearest(word) or word for word in given]
-        return " ".join(meant) if meant != given else None
-
-    def _nearest(self, word: str) -> str | None:
-        lengths = (len(word) - _LENGTH_SLACK, len(word) + _LENGTH_SLACK)
-        known = [
-            term for (term,) in self._rows("SELECT term FROM vocabulary WHERE length(term) BETWEEN ? AND ?", lengths)
-        ]
-        return word if word in known else nearest(word, known)
 
     def _event(self, row: tuple[Any, ...]) -> Event:
         try:
