@@ -34,14 +34,17 @@ MOST_WORDS = 40
 """So many words of a long question are looked up: those that tell most."""
 LONGEST = 20_000
 """So many characters of a passage, and of a question, are read: half from its beginning, half from its end."""
+RECENT_S, FADING = 30 * 86400.0, 0.1
+"""What happened a while ago is needed again less and less, by a power of its age (Anderson and Schooler 1991)."""
 _NO_HEADLINE = ("\t", " ", "at ", "Traceback ", "File ", "[", "{", "+ ")
 
 
 class Passage(NamedTuple):
-    """What can be found: a title, which may be empty, and a text."""
+    """What can be found: a title, which may be empty, a text, and how many seconds ago it happened."""
 
     title: str
     text: str = ""
+    age_s: float = 0.0
 
 
 class Known(NamedTuple):
@@ -110,7 +113,10 @@ def ranked(asked: Question, known: Known, passages: Sequence[Passage]) -> list[t
     fields = [(_counted(words(each.title), wanted), _counted(words(_within(each.text)), wanted)) for each in passages]
     weights = weigh(asked, known, Counter(term for title, text in fields for term in {**title.terms, **text.terms}))
     usual = [max(1.0, sum(field.length for field in column) / max(1, len(fields))) for column in zip(*fields)]
-    scored = [(at, _score(asked, weights, both, usual)) for at, both in enumerate(fields)]
+    scored = [
+        (at, _score(asked, weights, both, usual) * _recency(passage.age_s))
+        for at, (both, passage) in enumerate(zip(fields, passages))
+    ]
     return sorted((row for row in scored if row[1] > 0), key=lambda row: (-row[1], row[0]))
 
 
@@ -186,6 +192,10 @@ def _score(asked: Question, weights: Mapping[str, float], both: tuple[_Field, _F
         weight = (weights.get(pair[0], 0.0) + weights.get(pair[1], 0.0)) / 2
         score += PAIR * weight * _saturated(count, K1)
     return score
+
+
+def _recency(age_s: float) -> float:
+    return math.pow(1 + max(0.0, age_s) / RECENT_S, -FADING)
 
 
 def _within(text: str) -> str:

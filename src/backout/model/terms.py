@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W_]+")
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_ID = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,}|\d{5,}")
-"""What is different each time: digests, ids, times in milliseconds. As words they are rare, and tell nothing."""
 _LONGEST_WORD = 64
 _REMEMBERED = 1 << 16
 """So many words are read once: a text uses the same ones again and again."""
@@ -46,7 +44,7 @@ def words(text: str) -> Iterator[Word]:
 @lru_cache(maxsize=_REMEMBERED)
 def _read(written: str) -> Word | None:
     word = written.lower()
-    if len(written) > _LONGEST_WORD or _STOP.fullmatch(word) or _ID.fullmatch(word):
+    if len(written) > _LONGEST_WORD or _STOP.fullmatch(word):
         return None
     parts = () if written in (word, word.capitalize()) and word.isalpha() else _PART.findall(written)
     return Word(word, tuple(part.lower() for part in parts if len(part) > 1) if len(parts) > 1 else ())

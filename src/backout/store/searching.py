@@ -34,9 +34,14 @@ class Searching:
     """
 
     def __init__(
-        self, database: sqlite3.Connection, rows: Rows, event_of: Callable[[Any], Event], beside: Sequence[Event]
+        self,
+        database: sqlite3.Connection,
+        rows: Rows,
+        event_of: Callable[[Any], Event],
+        beside: Sequence[Event],
+        now: float,
     ) -> None:
-        self._rows, self._event_of, self._beside = rows, event_of, beside
+        self._rows, self._event_of, self._beside, self._now = rows, event_of, beside, now
         self._schemas = ("main", "beside") if beside else ("main",)
         if beside and not any(name == "beside" for _, name, _ in database.execute("PRAGMA database_list")):
             database.executescript(_BESIDE)
@@ -55,7 +60,7 @@ class Searching:
         if len(text.split()) > _TYPED or "\n" in text.strip():
             return Found(self._best(asked, known, limit))
         if found := self._fetched(query):
-            order = [at for at, _ in ranked(asked, known, [passage(event) for event, _ in found])]
+            order = [at for at, _ in ranked(asked, known, [passage(event, self._now) for event, _ in found])]
             rest = [at for at in range(len(found)) if at not in set(order)]
             return Found(tuple(Hit(*found[at]) for at in (order + rest)[:limit]))
         return Found(self._best(asked, known, limit), self._meant(text))
@@ -71,7 +76,7 @@ class Searching:
         if not chosen:
             return ()
         found = [event for event, _ in self._fetched(" OR ".join(f'"{word}"' for word in chosen))]
-        passages = [passage(event) for event in found]
+        passages = [passage(event, self._now) for event in found]
         best = ranked(asked, known, passages)[:limit]
         weights = weigh(asked, known)
         return tuple(Hit(found[at], excerpt(asked, weights, passages[at])) for at, _ in best)

@@ -89,7 +89,7 @@ class SqliteJournal:
     def search(self, text: str, limit: int = 20, beside: Sequence[Event] = ()) -> Found:
         """Find what holds the words, or what answers a longer text best."""
         with explained(self.path):
-            return Searching(self._database, self._rows, self._event, beside).find(text, limit)
+            return Searching(self._database, self._rows, self._event, beside, self._clock()).find(text, limit)
 
     def verify(self) -> None:
         """Check the pages of the file and the chain of the events."""

@@ -19,7 +19,7 @@ def text_of(value: object) -> str:
     return " ".join(_texts(value)).encode("utf-8", "replace").decode()
 
 
-def passage(event: Event) -> Passage:
+def passage(event: Event, now: float) -> Passage:
     """Give what of an event is its title, and all of its text: a change's is why and by which command it was made."""
     body = event.body
     inner = body["body"] if event.type == LEDGER and isinstance(body.get("body"), dict) else body
@@ -28,7 +28,7 @@ def passage(event: Event) -> Passage:
         did = " ".join(map(str, command)) if isinstance(command, list) else ""
         said = next((said for key in ("why", "text") if isinstance(said := inner.get(key), str) and said), "")
         title = " ".join(filter(None, (said.partition("\n")[0], did)))
-    return Passage(title, text_of({key: value for key, value in inner.items() if key != "title"}))
+    return Passage(title, text_of({key: value for key, value in inner.items() if key != "title"}), now - event.at)
 
 
 def _texts(value: object) -> Iterator[str]:
