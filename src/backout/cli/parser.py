@@ -68,7 +68,7 @@ def build() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
-    changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
+    changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show, _search, _import)
     for add in (*changing, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
@@ -103,8 +103,8 @@ def _verb(
     verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
 ) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard")
-    verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
+    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard", "search", "import")
+    verb.set_defaults(call=_lazily("import_" if name == "import" else name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
         verb.add_argument("-e", "--environment", metavar="ENV", help=f"the environment (default: {default})")
@@ -307,6 +307,20 @@ def _show(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "show", "one change: who, why, what it did")
     verb.add_argument("change", metavar="ID", help="the change")
     verb.add_argument("--output", action="store_true", help="show what the command wrote, too")
+
+
+def _search(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    text = "what was there before that looks like this: incidents, notes, commands, postmortems, changes"
+    verb = _verb(verbs, shared, "search", text, "search")
+    said = "words, or an error as it is; without any, or with -, what is piped in: a log, a traceback"
+    verb.add_argument("text", nargs="*", metavar="TEXT", help=said)
+    verb.add_argument("--last", "--limit", type=count, metavar="N", default=10, help="only so many (default: 10)")
+    verb.add_argument("--entry", type=count, metavar="N", help="show the whole of an entry that was found")
+
+
+def _import(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "import", "take in postmortems that were written elsewhere, to be found", "search")
+    verb.add_argument("files", nargs="+", metavar="FILE", help="Markdown or text, with or without front matter")
 
 
 def _look(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -3,7 +3,8 @@
 A question may be two words, or a whole log. It is cut into terms, each as telling as it is rare (BM25's idf); words of
 its headline, and of the line that says what broke, count more, and a word that is repeated counts less each time. A
 passage is scored by BM25F (Robertson, Zaragoza and Taylor 2004): title and text are saturated together. Pairs of
-neighbours count as terms of their own, and so do the parts of compound names.
+neighbours count as terms of their own, and so do the parts of compound names. To that comes how alike headline and
+title are spelt, whatever the forms of their words; and what happened lately counts more.
 
 The numbers below are the literature's usual ones, or were settled on other data than the one that docs/bench.md
 measures on; it says how.
@@ -17,7 +18,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from backout.model.signature import telling
-from backout.model.terms import Word, stem, words
+from backout.model.terms import Word, grams, likeness, stem, words
 
 K1, B = 1.2, 0.75
 """BM25's own: how soon a term that is repeated in a passage counts no more, how much long passages are held back."""
@@ -34,6 +35,8 @@ MOST_WORDS = 40
 """So many words of a long question are looked up: those that tell most."""
 LONGEST = 20_000
 """So many characters of a passage, and of a question, are read: half from its beginning, half from its end."""
+ALIKE = 0.8
+"""How much a title that is spelt as the headline counts, beside the best of what else is said."""
 RECENT_S, FADING = 30 * 86400.0, 0.1
 """What happened a while ago is needed again less and less, by a power of its age (Anderson and Schooler 1991)."""
 _NO_HEADLINE = ("\t", " ", "at ", "Traceback ", "File ", "[", "{", "+ ")
@@ -60,6 +63,8 @@ class Question(NamedTuple):
     terms: Mapping[str, float]
     pairs: Mapping[tuple[str, str], float]
     forms: Mapping[str, tuple[str, ...]]
+    headline: Counter[str]
+    """The pieces of the line that titles are held against."""
 
     def words(self) -> list[str]:
         """Give every word and part, to be asked of the index."""
@@ -78,9 +83,8 @@ def question(text: str) -> Question:
     """Read what is searched for: a few words, a sentence with a log under it, a traceback."""
     text = _within(text)
     head, _, rest = text.strip().partition("\n")
-    parts = [(rest, 1.0), (head, HEADLINE if rest and not head.startswith(_NO_HEADLINE) else 1.0)]
-    if rest:
-        parts.append((telling(rest), HEADLINE - 1))
+    told, headed = telling(rest), not head.startswith(_NO_HEADLINE)
+    parts = [(rest, 1.0), (head, HEADLINE if rest and headed else 1.0), (told, HEADLINE - 1)]
     terms: defaultdict[str, float] = defaultdict(float)
     pairs: defaultdict[tuple[str, str], float] = defaultdict(float)
     forms: dict[str, dict[str, None]] = {}
@@ -94,7 +98,8 @@ def question(text: str) -> Question:
         for word in said:
             for form in (word.text, *word.parts):
                 forms.setdefault(stem(form), {})[form] = None
-    return Question(terms, pairs, {term: tuple(found) for term, found in forms.items()})
+    known = {term: tuple(found) for term, found in forms.items()}
+    return Question(terms, pairs, known, grams(head if headed or not told else told))
 
 
 def looked_up(asked: Question, known: Known) -> list[str]:
@@ -113,11 +118,14 @@ def ranked(asked: Question, known: Known, passages: Sequence[Passage]) -> list[t
     fields = [(_counted(words(each.title), wanted), _counted(words(_within(each.text)), wanted)) for each in passages]
     weights = weigh(asked, known, Counter(term for title, text in fields for term in {**title.terms, **text.terms}))
     usual = [max(1.0, sum(field.length for field in column) / max(1, len(fields))) for column in zip(*fields)]
+    said = [_score(asked, weights, both, usual) for both in fields]
+    most = max(said, default=0.0)
     scored = [
-        (at, _score(asked, weights, both, usual) * _recency(passage.age_s))
-        for at, (both, passage) in enumerate(zip(fields, passages))
+        (at, (score / most + ALIKE * likeness(asked.headline, grams(passage.title))) * _recency(passage.age_s))
+        for at, (score, passage) in enumerate(zip(said, passages))
+        if score > 0
     ]
-    return sorted((row for row in scored if row[1] > 0), key=lambda row: (-row[1], row[0]))
+    return sorted(scored, key=lambda row: (-row[1], row[0]))
 
 
 def excerpt(asked: Question, weights: Mapping[str, float], passage: Passage, width: int = 160) -> str:

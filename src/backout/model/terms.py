@@ -5,8 +5,10 @@ A word is what SQLite's tokenizer unicode61 takes for one, so that how rare it i
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,6 +18,7 @@ _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _LONGEST_WORD = 64
 _REMEMBERED = 1 << 16
 """So many words are read once: a text uses the same ones again and again."""
+_GRAMS = (3, 4)
 _LEAST = 3
 """The letters that a word has at least of which an ending is taken."""
 _STOP = re.compile(
@@ -69,3 +72,16 @@ _ENDINGS = (
     *(("sses", "ss"), ("ies", "y"), ("ss", "ss"), ("us", "us"), ("s", "")),
     *(("ied", "y"), ("eed", "ee"), ("ed", ""), ("ing", ""), ("ure", "")),
 )
+
+
+def grams(text: str) -> Counter[str]:
+    """Count the pieces of three and of four letters of a text's words: what is spelt alike has many of the same."""
+    line = f" {' '.join(word.text for word in words(text))} "
+    return Counter(line[at : at + size] for size in _GRAMS for at in range(len(line) - size + 1))
+
+
+def likeness(one: Counter[str], other: Counter[str]) -> float:
+    """Tell how alike two counts are, from 0 to 1 (the cosine)."""
+    common = sum(count * other[gram] for gram, count in one.items() if gram in other)
+    lengths = math.sqrt(sum(n * n for n in one.values()) * sum(n * n for n in other.values()))
+    return common / lengths if lengths else 0.0

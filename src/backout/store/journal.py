@@ -81,8 +81,11 @@ class Journal(Protocol):
         An entry is known by its host, change and seq.
         """
 
-    def events(self, after: int = 0, type: str | None = None) -> Iterator[Event]:
-        """Walk the events whose seq is greater, of one type or of all, oldest first."""
+    def events(self, after: int = 0, type: str | None = None, holding: str = "") -> Iterator[Event]:
+        """Walk the events whose seq is greater, of one type or of all, oldest first.
+
+        With `holding`, such as the id of an incident, only those that have it somewhere in their body.
+        """
 
     def entries(self, change: str | None = None) -> list[dict[str, Any]]:
         """Give the learned ledger entries, of one change or of all, in the order in which they were learned."""

@@ -61,7 +61,7 @@ class Searching:
             return Found(self._best(asked, known, limit))
         if found := self._fetched(query):
             order = [at for at, _ in ranked(asked, known, [passage(event, self._now) for event, _ in found])]
-            rest = [at for at in range(len(found)) if at not in set(order)]
+            rest = sorted({*range(len(found))} - {*order})  # found by a word that was only begun
             return Found(tuple(Hit(*found[at]) for at in (order + rest)[:limit]))
         return Found(self._best(asked, known, limit), self._meant(text))
 

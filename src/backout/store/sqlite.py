@@ -49,10 +49,11 @@ class SqliteJournal:
             # Looked up once more, under the lock: another process may have learned the same meanwhile.
             return sum(self._learn(entry) for entry in fresh if not self._knows(entry))
 
-    def events(self, after: int = 0, type: str | None = None) -> Iterator[Event]:
+    def events(self, after: int = 0, type: str | None = None, holding: str = "") -> Iterator[Event]:
         """Walk the events whose seq is greater, of one type or of all, oldest first."""
         rows = self._rows(
-            "SELECT * FROM event WHERE seq > ? AND (? IS NULL OR type = ?) ORDER BY seq", (after, type, type)
+            "SELECT * FROM event WHERE seq > ? AND (? IS NULL OR type = ?) AND instr(body, ?) > 0 ORDER BY seq",
+            (after, type, type, holding),
         )
         return (self._event(row) for row in rows)
 

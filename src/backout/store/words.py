@@ -16,7 +16,11 @@ _LIKENESS = 0.45
 
 def text_of(value: object) -> str:
     """Give every text in a JSON value, at any depth, but for hashes; bytes that are no characters become `?`."""
-    return " ".join(_texts(value)).encode("utf-8", "replace").decode()
+    return _said(value, " ")
+
+
+def _said(value: object, between: str) -> str:
+    return between.join(_texts(value)).encode("utf-8", "replace").decode()
 
 
 def passage(event: Event, now: float) -> Passage:
@@ -28,7 +32,7 @@ def passage(event: Event, now: float) -> Passage:
         did = " ".join(map(str, command)) if isinstance(command, list) else ""
         said = next((said for key in ("why", "text") if isinstance(said := inner.get(key), str) and said), "")
         title = " ".join(filter(None, (said.partition("\n")[0], did)))
-    return Passage(title, text_of({key: value for key, value in inner.items() if key != "title"}), now - event.at)
+    return Passage(title, _said({key: value for key, value in inner.items() if key != "title"}, "\n"), now - event.at)
 
 
 def _texts(value: object) -> Iterator[str]:
