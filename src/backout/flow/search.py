@@ -163,6 +163,6 @@ def _helped(body: Mapping[str, Any]) -> tuple[str, ...]:
     def said() -> Iterator[str]:
         front = _front(body)
         yield from (str(front[key]) for key in _HELPED_KEYS if front.get(key))
-        yield from (found[1].strip() for found in _HELPED.finditer(str(body.get("text", ""))))
+        yield from (found[1].lstrip("-* ").strip() for found in _HELPED.finditer(str(body.get("text", ""))))
 
     return tuple(dict.fromkeys(said()))[:_MOST_HELP]

@@ -31,6 +31,8 @@ HEADLINE = 2.0
 PART = 0.5
 PAIR = 0.3
 """How much a part of a compound, and a pair of neighbours, counts beside a whole word."""
+LEAST = 0.1
+"""What is scored lower than this share of the best is no answer: it has some everyday words in common."""
 MOST_WORDS = 40
 """So many words of a long question are looked up: those that tell most."""
 LONGEST = 20_000
@@ -110,7 +112,7 @@ def looked_up(asked: Question, known: Known) -> list[str]:
 
 
 def ranked(asked: Question, known: Known, passages: Sequence[Passage]) -> list[tuple[int, float]]:
-    """Give the places of the passages and their scores, best first; of equals the first given. None that says nothing.
+    """Give the places of the passages and their scores, best first; of equals the first given. None that is no answer.
 
     The passages are those that the words fetched: they tell, too, how common the parts of compounds are.
     """
@@ -125,7 +127,8 @@ def ranked(asked: Question, known: Known, passages: Sequence[Passage]) -> list[t
         for at, (score, passage) in enumerate(zip(said, passages))
         if score > 0
     ]
-    return sorted(scored, key=lambda row: (-row[1], row[0]))
+    best = max((score for _, score in scored), default=0.0)
+    return sorted((row for row in scored if row[1] >= LEAST * best), key=lambda row: (-row[1], row[0]))
 
 
 def excerpt(asked: Question, weights: Mapping[str, float], passage: Passage, width: int = 160) -> str:

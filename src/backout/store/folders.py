@@ -19,7 +19,7 @@ MOST_BYTES = 16 * 1024 * 1024
 def notes(folders: Sequence[str]) -> tuple[list[Event], list[str]]:
     """Read the notes below the folders, and say of each that was not read why: nothing of it is an error.
 
-    Files and folders whose names begin with a dot are passed over, and so are links: they may lead anywhere.
+    Files and folders whose names begin with a dot are passed over, and so are links to folders.
     """
     found: list[Event] = []
     limits: list[str] = []
@@ -51,7 +51,7 @@ def _walked(folders: Sequence[str], limits: list[str]) -> Iterator[str]:
 
 
 def _read(path: str, limits: list[str]) -> Event | None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
