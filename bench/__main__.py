@@ -14,7 +14,22 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from backout import __version__
-from bench import chaos, culprit, debian, facts, fidelity, files, fuzz, memory, packages, parity, split, start, trial
+from bench import (
+    chaos,
+    culprit,
+    debian,
+    facts,
+    fidelity,
+    files,
+    fuzz,
+    memory,
+    packages,
+    parity,
+    search,
+    split,
+    start,
+    trial,
+)
 from bench.contest import ROOT, Contest, Place, Result, hold
 
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
@@ -70,12 +85,18 @@ def _split(place: Place, rounds: int | None) -> tuple[str, bool]:
     return split.told(place, rounds or 40)
 
 
+def _search(place: Place, rounds: int | None) -> tuple[str, bool]:
+    del rounds
+    return search.told(place), True
+
+
 OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
     "facts": _facts,
     "culprit": _culprit,
     "chaos": _chaos,
     "memory": _memory,
     "parity": _parity,
+    "search": _search,
     "split": _split,
     "fidelity": _fidelity,
     "fuzz": _fuzz,

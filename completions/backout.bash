@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_backout_guard_subparsers=(list add test)
-_shtab_backout_subparsers=(rehearse run edit back split recover log show panic note shell tell look compare drift guard gc doctor init drill)
+_shtab_backout_subparsers=(rehearse run edit back split recover log show panic note shell tell search import look compare drift guard gc doctor init drill)
 
 _shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --accept --why --override)
 _shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --why --override --accept --yes -y --after --change --resume)
@@ -20,6 +20,8 @@ _shtab_backout_panic_option_strings=(-h --help --json --quiet -q --no-color --co
 _shtab_backout_note_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident --at --of --correct --pin --unpin --clock --severity)
 _shtab_backout_shell_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident)
 _shtab_backout_tell_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident --status --seen --changed --remedy --lost --since --next --yes -y --dry-run --retry --sent --again)
+_shtab_backout_search_option_strings=(-h --help --json --quiet -q --no-color --config --last --limit --entry)
+_shtab_backout_import_option_strings=(-h --help --json --quiet -q --no-color --config)
 _shtab_backout_look_option_strings=(-h --help --json --quiet -q --no-color --config --kind --full)
 _shtab_backout_compare_option_strings=(-h --help --json --quiet -q --no-color --config --accept --why --until --since --stored --full)
 _shtab_backout_drift_option_strings=(-h --help --json --quiet -q --no-color --config --adopt --why --full)
@@ -46,6 +48,9 @@ _shtab_backout_panic___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_note___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_shell___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_tell___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_search___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_import_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_backout_import___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_look___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_compare___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_drift___config_COMPGEN=_shtab_compgen_files
@@ -66,7 +71,7 @@ _shtab_backout_split___network_choices=(none packages host)
 _shtab_backout_tell___status_choices=(investigating identified monitoring resolved)
 _shtab_backout_look___kind_choices=(os kernel timezone locale debian-package python python-package service variable timer cron port certificate user group sysctl mount config file)
 _shtab_backout_guard_pos_0_choices=(list add test)
-_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show panic note shell tell look compare drift guard gc doctor init drill)
+_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show panic note shell tell search import look compare drift guard gc doctor init drill)
 
 _shtab_backout_rehearse__h_nargs=0
 _shtab_backout_rehearse___help_nargs=0
@@ -168,6 +173,20 @@ _shtab_backout_tell___yes_nargs=0
 _shtab_backout_tell__y_nargs=0
 _shtab_backout_tell___dry_run_nargs=0
 _shtab_backout_tell___retry_nargs=0
+_shtab_backout_search_pos_0_nargs='*'
+_shtab_backout_search__h_nargs=0
+_shtab_backout_search___help_nargs=0
+_shtab_backout_search___json_nargs=0
+_shtab_backout_search___quiet_nargs=0
+_shtab_backout_search__q_nargs=0
+_shtab_backout_search___no_color_nargs=0
+_shtab_backout_import_pos_0_nargs=+
+_shtab_backout_import__h_nargs=0
+_shtab_backout_import___help_nargs=0
+_shtab_backout_import___json_nargs=0
+_shtab_backout_import___quiet_nargs=0
+_shtab_backout_import__q_nargs=0
+_shtab_backout_import___no_color_nargs=0
 _shtab_backout_look__h_nargs=0
 _shtab_backout_look___help_nargs=0
 _shtab_backout_look___json_nargs=0

@@ -13,6 +13,10 @@ from backout.errors import UsageError
 from backout.model.fact import KINDS
 from backout.render.screen import Screen
 
+_NOT_ON_HOST = {
+    *("init", "drill", "look", "compare", "drift", "guard", "note", "shell", "tell", "search", "import"),
+}
+"""Commands that work on no host, or open it by themselves."""
 _WITH_CHECKS = ("rehearse", "run", "edit", "back", "split", "panic")
 
 
@@ -73,7 +77,8 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    for add in (*changing, _panic, _note, _shell, _tell, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
+    meeting = (_panic, _note, _shell, _tell, _search, _import)
+    for add in (*changing, *meeting, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
 
@@ -107,8 +112,8 @@ def _verb(
     verbs: argparse._SubParsersAction[_Parser], shared: _Parser, name: str, text: str, module: str = "commands"
 ) -> _Parser:
     verb = verbs.add_parser(name, parents=[shared], help=text, description=text[:1].upper() + text[1:] + ".")
-    on_host = name not in ("init", "drill", "look", "compare", "drift", "guard", "note", "shell", "tell")
-    verb.set_defaults(call=_lazily(name, module), on_host=on_host, environment=None)
+    on_host = name not in _NOT_ON_HOST
+    verb.set_defaults(call=_lazily("import_" if name == "import" else name, module), on_host=on_host, environment=None)
     if on_host:
         default = "the one that lists this machine" if name in _WITH_CHECKS else "this machine"
         verb.add_argument("-e", "--environment", metavar="ENV", help=f"the environment (default: {default})")
@@ -318,6 +323,20 @@ def _panic(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "panic", text, "panic")
     verb.add_argument("text", nargs="*", metavar="TEXT", help="what is wrong, in your words; anything is taken")
     verb.add_argument("--severity", metavar="N", help="1: clients are down, 2: they notice, 3: nobody outside does")
+
+
+def _search(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    text = "what was there before that looks like this: incidents, notes, commands, postmortems, changes"
+    verb = _verb(verbs, shared, "search", text, "search")
+    said = "words, or an error as it is; without any, or with -, what is piped in: a log, a traceback"
+    verb.add_argument("text", nargs="*", metavar="TEXT", help=said)
+    verb.add_argument("--last", "--limit", type=count, metavar="N", default=10, help="only so many (default: 10)")
+    verb.add_argument("--entry", type=count, metavar="N", help="show the whole of an entry that was found")
+
+
+def _import(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "import", "take in postmortems that were written elsewhere, to be found", "search")
+    verb.add_argument("files", nargs="+", metavar="FILE", help="Markdown or text, with or without front matter")
 
 
 def _look(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -102,6 +102,8 @@ class Config(NamedTuple):
     audiences: tuple[Audience, ...] = ()
     mail: Mail = Mail()
     backups: tuple[Backup, ...] = ()
+    folders: tuple[str, ...] = ()
+    """Folders of notes that are searched besides the journal, as they are written."""
 
     @property
     def folder(self) -> str:

@@ -16,6 +16,7 @@ from backout.errors import BackoutError
 from backout.flow import incidents
 from backout.flow.calls import LIMIT_S, Calls, Heard
 from backout.flow.instant import instant
+from backout.flow.search import Similar, similar
 from backout.link.wire import CHANGING_S
 from backout.model.check import HEALTHY, UNHEALTHY
 from backout.model.incident import (
@@ -27,6 +28,7 @@ from backout.model.incident import (
     LEDGER,
     NOTE,
     OPEN,
+    Entry,
     Incident,
     Row,
     fold,
@@ -48,6 +50,7 @@ from backout.model.situation import (
     seen_by_ledgers,
     seen_by_lines,
 )
+from backout.model.ways import ways_out
 from backout.store.aside import KeepingJournal
 from backout.store.journal import Journal
 
@@ -55,7 +58,7 @@ Result = TypeVar("Result")
 Named = TypeVar("Named", Audience, Backup)
 QUESTIONS = {"see": "What do you see?", "try": "What will you try?", "undo": "How will you undo it?"}
 """What is asked at a terminal; each answer is a note."""
-MOST_CHANGES = 20
+MOST_CHANGES, MOST_WAYS, MOST_SIMILAR = 20, 3, 3
 GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE = "hello", "entries", "enforcers", "check", "pause"
 SAVE, BACKING_UP = "save", "back up "
 """What hosts are asked for in the background; the second is followed by the backup's name."""
@@ -105,6 +108,7 @@ class Panic:
         self._saved: dict[str, dict[str, Any]] = {}
         self._ran: dict[str, int] = {}
         self._is_lost = False
+        self._searched, self._found = "", tuple[Similar, ...]()
 
     @property
     def kept(self) -> str:
@@ -267,9 +271,10 @@ class Panic:
 
     def document(self) -> dict[str, Any]:
         """Give the `backout.panic/1` document of what is known now."""
-        folded = fold(self._rows)
+        folded, name = fold(self._rows), self.alarm.environment.name
         entries = self._entries()
-        checks = self._health(folded.values(), entries)
+        lines = [line for incident in folded.values() if incident.environment == name for line in incident.entries]
+        checks = health([*seen_by_ledgers(entries), *seen_by_lines(lines), *self._seen])
         changes = last_changes(entries)
         own = folded.get(self.incident) or self._unread()
         known = [entry.at for entry in entries] + [check.at for check in checks]
@@ -286,7 +291,8 @@ class Panic:
             "more_changes": max(0, len(changes) - MOST_CHANGES),
             "checks": [self._check(check) for check in checks],
             "enforcers": self._enforcers(),
-            "ways": self._ways(changes, entries),
+            "similar": self._similar(own, checks),
+            "ways": self._ways(changes, entries, lines),
             "audiences": self._audiences(own),
             "saved": [_saved(host, told) for host, told in self._saved.items()],
             "backups": [self._backup(backup) for backup in self.alarm.backups],
@@ -301,11 +307,6 @@ class Panic:
         if LOCAL in self.said:
             names.add(os.uname().nodename)
         return of_environment(entries_of([*stored, *self._ledger]), self.alarm.environment.name, names)
-
-    def _health(self, folded: Iterable[Incident], entries: list[Any]) -> list[Health]:
-        name = self.alarm.environment.name
-        lines = [line for incident in folded if incident.environment == name for line in incident.entries]
-        return health([*seen_by_ledgers(entries), *seen_by_lines(lines), *self._seen])
 
     def _unread(self) -> Incident:
         """Give the incident as it was opened, where the journal does not tell of it."""
@@ -351,11 +352,30 @@ class Panic:
     def _pause(self, unit: str | None) -> list[str] | None:
         return None if unit is None else self._command("run", "--", "systemctl", "stop", unit)
 
-    def _ways(self, changes: Sequence[Changed], entries: list[Any]) -> list[dict[str, Any]]:
-        """Give the known ways out, with how long they took."""
-        if not any(change.state == STANDS for change in changes):
-            return []
-        return [{"name": "take back", "command": self._command("back"), "durations_s": backs_took(entries)}]
+    def _similar(self, own: Incident, checks: Iterable[Health]) -> list[dict[str, Any]]:
+        """Give what looked like this before, and what helped: by what was typed, else by what failing checks say."""
+        text = own.text or "\n".join(check.output for check in checks if check.result == UNHEALTHY)
+        if text.strip() and text != self._searched:
+            # As a log of several lines: by what answers best. All words are held by this incident alone.
+            found = similar(self._journal, f"{text}\n.", MOST_SIMILAR, but=self.incident)
+            self._searched, self._found = text, found
+        names = ("kind", "id", "title", "environment", "show")
+        return [
+            {**{name: getattr(one, name) for name in names}, "at": instant(one.at), "helped": list(one.helped)}
+            for one in self._found
+        ]
+
+    def _ways(self, changes: Sequence[Changed], entries: list[Any], lines: Iterable[Entry]) -> list[dict[str, Any]]:
+        """Give the known ways out, with how long they took: taking back what stands, and what was done under a name."""
+        found = []
+        if any(change.state == STANDS for change in changes):
+            took = backs_took(entries)
+            found.append({"name": "take back", "command": self._command("back"), "durations_s": took, "failed": 0})
+        for way in ways_out(lines)[:MOST_WAYS]:
+            failed = sum(code != 0 for code in way.exit_codes)
+            took = [s for s, code in zip(way.durations_s, way.exit_codes, strict=True) if code == 0]
+            found.append({"name": way.name, "command": list(way.command), "durations_s": took, "failed": failed})
+        return found
 
     def _backup(self, backup: Backup) -> dict[str, Any]:
         """Tell how old the last one is, and how another one is made."""

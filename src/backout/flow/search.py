@@ -1,143 +1,168 @@
-"""Which parts of a change break its checks: what trials told, and nothing that they told in two ways."""
+"""`backout search`: what was there before that looks like this, and what helped."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from backout.errors import FailedError
-from backout.flow.session import Teller
-from backout.flow.trials import OverError, Trials, Tried
-from backout.host.network import NO_NETWORK_LIMIT
-from backout.model.check import Check, CheckResult
-from backout.model.ddmin import PASSES, Atoms, Outcome, Search, answer
-from backout.model.oracle import Flaky, Oracle, contradicting, oracle, outcome
+from backout.errors import UsageError
+from backout.flow.instant import instant
+from backout.model.incident import COMMAND, CONFIRMED, DECISION, ENTRY, HYPOTHESIS, INCIDENT, LEDGER, Row, fold
+from backout.store.folders import FILE
+from backout.store.journal import Event, Hit, Journal
 
-_NO_NETWORK = "Trials had no network."
-_NONE: Atoms = frozenset()
-_SLOWER, _MORE_S = 2.0, 1.0
-"""How much longer than the healthy trial a check may take in the search, before its own limit is over."""
+POSTMORTEM = "postmortem"
+"""The type of an event that holds an imported postmortem: `title`, `date`, `text`, `source`, `front`."""
+FOUND, NOT_FOUND = 0, 3
+_DEEPER = 5
+"""So many hits are asked for beside each thing that is told of: an incident may be hit by many of its lines."""
+_MOST_HELP = 3
+_HELPED_KEYS = ("helped", "resolution", "fix", "remedy", "mitigation", "workaround")
+_HELPED = re.compile(
+    r"^#+\s*(?:what (?:helped|worked|fixed it)|resolution|recovery|remedy|fix|mitigation|workaround|solution)\b.*\n"
+    r"\s*([^#\s][^\n]*)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
-class Part(NamedTuple):
-    """A part that breaks the change's checks, and what one of them said about it.
+class Similar(NamedTuple):
+    """Something earlier that answers a text. `helped` is what helped then, where that is on record.
 
-    `smallest` tells whether without any one of its atoms it does not; else there was no time to find that out.
+    `kind` is `incident`, `postmortem`, `change`, `file`, or that of a line of a timeline (`note`, `command` …). `id` is
+    what names it: an incident's or change's id, a path, the number of an entry. `at` is seconds since the epoch, UTC.
     """
 
-    atoms: Atoms
-    result: CheckResult
-    smallest: bool = True
+    kind: str
+    id: str
+    title: str
+    at: float
+    environment: str
+    who: str
+    excerpt: str
+    helped: tuple[str, ...]
+    show: str
 
 
-class Found(NamedTuple):
-    """What the trials told. Without `rest` there is nothing left, or there was no time to try it."""
+def search(
+    journal: Journal, text: str, limit: int = 10, beside: Sequence[Event] = (), limits: Sequence[str] = ()
+) -> tuple[dict[str, Any], int]:
+    """Give the `backout.search/1` document and the exit code: 0 when something was found, else 3.
 
-    oracle: Oracle
-    parts: tuple[Part, ...] = ()
-    rest: Atoms | None = None
-    flaky: tuple[Flaky, ...] = ()
-    unresolved: int = 0
-    over: bool = False
+    `beside` are the notes of folders, `limits` what could not be searched.
+    """
+    found = journal.search(text, limit * _DEEPER, beside)
+    told = _grouped(journal, found.hits, limit)
+    document = {
+        "schema": "backout.search/1",
+        "found": [{**each._asdict(), "at": instant(each.at), "helped": list(each.helped)} for each in told],
+        "did_you_mean": found.did_you_mean,
+        "limits": list(limits),
+    }
+    return document, FOUND if told else NOT_FOUND
 
 
-class Searching:
-    """The search through a change's atoms, and what became known on the way."""
+def similar(journal: Journal, text: str, limit: int = 3, but: str = "") -> tuple[Similar, ...]:
+    """Give the earlier incidents and postmortems that a text looks like, best first, and what helped then.
 
-    def __init__(self, tell: Teller, trials: Trials, count: int, checks: tuple[Check, ...]) -> None:
-        self._tell, self._trials, self._checks = tell, trials, checks
-        self._whole: Atoms = frozenset(range(count))
-        self._hasty = checks
-        self._said: dict[Atoms, Tried] = {}
-        self.limits: dict[str, None] = {}
+    `but` is the id of the incident that is going on.
+    """
+    hits = [hit for hit in journal.search(text, 10 * limit * _DEEPER).hits if _incident(hit.event) != but or not but]
+    kinds = [hit for hit in hits if hit.event.type == POSTMORTEM or _incident(hit.event)]
+    return _grouped(journal, kinds, limit)
 
-    def find(self) -> Found:
-        """Find the parts, and see each fail and the rest pass once more, with all the time that a check has."""
-        known = self._first()
-        if known.flaky or not known.broken:
-            return Found(known, flaky=known.flaky)
-        self._hasty, self._checks = (
-            tuple(check for check in checks if check.name in known.checks) for checks in (self._hasty, self._checks)
+
+def whole(journal: Journal, number: int) -> dict[str, Any]:
+    """Give an entry of the journal by its number, as `backout.entry/1`; a UsageError where there is none."""
+    event = next(journal.events(after=number - 1), None)
+    if event is None or event.seq != number:
+        raise UsageError(f"There is no entry {number} in the journal.", next="backout search TEXT names what it finds.")
+    return {
+        "schema": "backout.entry/1",
+        "entry": event.seq,
+        "at": instant(event.at),
+        "who": event.actor,
+        "type": event.type,
+        "body": event.body,
+    }
+
+
+def _grouped(journal: Journal, hits: Sequence[Hit], limit: int) -> tuple[Similar, ...]:
+    """Tell of each thing once, at its best hit."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        best.setdefault(_name(hit.event), hit)
+    return tuple(_told(journal, name, hit) for name, hit in list(best.items())[:limit])
+
+
+def _name(event: Event) -> str:
+    if event.type == LEDGER:
+        return str(event.body.get("change"))
+    if event.type == FILE:
+        return str(event.body["path"])
+    return _incident(event) or str(event.seq)
+
+
+def _incident(event: Event) -> str:
+    key = {INCIDENT: "id", ENTRY: "incident"}.get(event.type, "")
+    return str(event.body.get(key, "")) if key else ""
+
+
+def _told(journal: Journal, name: str, hit: Hit) -> Similar:
+    event, body = hit.event, hit.event.body
+    if _incident(event):
+        return _of_incident(journal, name, hit)
+    if event.type == LEDGER:
+        inner = body.get("body", {})
+        title = str(inner.get("why") or " ".join(map(str, inner.get("command", ()))) or name)
+        where, who = str(inner.get("environment") or body.get("host", "")), str(inner.get("who", ""))
+        return Similar("change", name, title, event.at, where, who, hit.excerpt, (), f"backout show {name}")
+    title = str(body.get("title") or _line(body) or event.type)
+    where = str(_front(body).get("environment") or "")
+    if event.type == FILE:
+        return Similar(FILE, name, title, event.at, "", "", hit.excerpt, _helped(body), f"less {name}")
+    kind = str(body.get("kind", event.type)) if event.type == ENTRY else event.type
+    show = f"backout search --entry {event.seq}"
+    return Similar(kind, name, title, event.at, where, event.actor, hit.excerpt, _helped(body), show)
+
+
+def _of_incident(journal: Journal, name: str, hit: Hit) -> Similar:
+    rows = (event for kind in (INCIDENT, ENTRY) for event in journal.events(type=kind, holding=name))
+    known = fold(Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in rows if _incident(e) == name)
+    if name not in known:
+        return Similar(
+            INCIDENT, name, name, hit.event.at, "", hit.event.actor, hit.excerpt, (), f"backout export {name}"
         )
-        search = Search(len(self._whole), known.broken)
-        try:
-            found = answer(search.parts(), lambda wanted: self._ask(search, wanted), self._trials.at_once)
-            flaky = self._verified(search, (*found.parts, found.rest), known.broken)
-        except OverError:
-            return self._unfinished(known, search)
-        parts = tuple(self._part(part, known.broken) for part in found.parts)
-        if flaky:
-            return Found(known, flaky=flaky, unresolved=search.unresolved)
-        return Found(known, parts, found.rest, unresolved=search.unresolved)
-
-    def _first(self) -> Oracle:
-        """Try all and none of it, each twice: the second time no longer than what is healthy takes."""
-        try:
-            one = self._pair(self._checks)
-            self._hasty = tuple(_hasty(check, one[1].took_s * self._trials.at_once) for check in self._checks)
-            two = self._pair(self._hasty)
-            if self._hasty != self._checks and _oracle(one, two).flaky:  # it may just need the time that it has
-                self._hasty = self._checks
-                two = self._pair(self._hasty)
-        except OverError:
-            raise FailedError(
-                "The time was over before it was known what all and none of the change do.",
-                next="Give it more: --timeout, or none.",
-            ) from None
-        self._said[self._whole] = one[0]
-        return _oracle(one, two)
-
-    def _pair(self, checks: tuple[Check, ...]) -> list[Tried]:
-        self._tell.step(f"trial {self._trials.count + 1}: all of it, and none of it")
-        return self._try([self._whole, _NONE], checks)
-
-    def _try(self, wanted: Sequence[Atoms], checks: tuple[Check, ...]) -> list[Tried]:
-        tried = self._trials.each([(part, checks) for part in wanted])
-        seen = (limit for each in tried for limit in each.limits)
-        self.limits.update(dict.fromkeys(_NO_NETWORK if limit == NO_NETWORK_LIMIT else limit for limit in seen))
-        return tried
-
-    def _ask(self, search: Search, wanted: Sequence[Atoms]) -> dict[Atoms, Outcome]:
-        left = f"{len(search.failing):,} of {len(self._whole):,} atoms left"
-        self._tell.step(f"trial {self._trials.count + 1}: {left}")
-        tried = self._try(wanted, self._hasty)
-        self._said.update(zip(wanted, tried, strict=True))
-        return {part: outcome(each.results) for part, each in zip(wanted, tried, strict=True)}
-
-    def _verified(self, search: Search, wanted: Sequence[Atoms], broken: Outcome) -> tuple[Flaky, ...]:
-        """Try the answer once more; gives each check that says something else now."""
-        wanted = [part for part in wanted if part not in (_NONE, self._whole)]
-        self._tell.step(f"trial {self._trials.count + 1}: the answer once more")
-        flaky: list[Flaky] = []
-        for part, again in zip(wanted, self._try(wanted, self._checks), strict=True):
-            before, now = search.known[part], outcome(again.results)
-            if now.isdisjoint(before | broken) if before else now != PASSES:
-                pairs = zip(self._said[part].results, again.results, strict=True)
-                flaky += [flaky for pair in pairs for flaky in contradicting(pair)]
-            else:
-                self._said[part] = again
-        return tuple(flaky)
-
-    def _part(self, atoms: Atoms, broken: Outcome, *, smallest: bool = True) -> Part:
-        """Choose what to tell of a part: a check that it breaks as the change does, else any that it breaks."""
-        red = [result for result in self._said[atoms].results if outcome([result])]
-        return Part(atoms, next((result for result in red if outcome([result]) <= broken), red[0]), smallest)
-
-    def _unfinished(self, known: Oracle, search: Search) -> Found:
-        """Tell what is known when the time is over: the parts that were found, and what one more is in."""
-        parts = [self._part(part, known.broken) for part in search.found]
-        if search.failing not in search.found:
-            parts.append(self._part(search.failing, known.broken, smallest=False))
-        return Found(known, tuple(parts), unresolved=search.unresolved, over=True)
+    incident = known[name]
+    lines = [
+        entry.text
+        for entry in incident.entries
+        if entry.pinned
+        or entry.kind == DECISION
+        or (entry.kind == HYPOTHESIS and entry.body.get("state") == CONFIRMED)
+        or (entry.kind == COMMAND and entry.body.get("as") and entry.body.get("exit_code") == 0)
+    ]
+    helped = tuple(dict.fromkeys(line.partition("\n")[0] for line in lines if line.strip()))[-_MOST_HELP:]
+    title = incident.text.partition("\n")[0] or name
+    at, where, who = incident.declared_at, incident.environment, incident.by
+    return Similar(INCIDENT, name, title, at, where, who, hit.excerpt, helped, f"backout export {name}")
 
 
-def _oracle(one: Sequence[Tried], two: Sequence[Tried]) -> Oracle:
-    return oracle((one[0].results, two[0].results), (one[1].results, two[1].results))
+def _line(body: Mapping[str, Any]) -> str:
+    return str(body.get("text", "")).strip().partition("\n")[0]
 
 
-def _hasty(check: Check, took_s: float) -> Check:
-    """Give a check no more time than it needs where it is healthy: what fails would use up all of it, in each trial.
+def _front(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    front = body.get("front")
+    return front if isinstance(front, Mapping) else {}
 
-    `took_s` is what that took, times the trials that go on beside it.
-    """
-    return check._replace(within_s=min(check.within_s, _SLOWER * took_s + _MORE_S))
+
+def _helped(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give what a postmortem or a note says helped: by its front matter, else below a heading that promises it."""
+
+    def said() -> Iterator[str]:
+        front = _front(body)
+        yield from (str(front[key]) for key in _HELPED_KEYS if front.get(key))
+        yield from (found[1].lstrip("-* ").strip() for found in _HELPED.finditer(str(body.get("text", ""))))
+
+    return tuple(dict.fromkeys(said()))[:_MOST_HELP]

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from backout import __version__
 from backout.errors import FailedError, UsageError
+from backout.flow.culprits import Found, Part, Searching
 from backout.flow.rehearse import Wanted, measure
 from backout.flow.run import body_of, refuse
-from backout.flow.search import Found, Part, Searching
 from backout.flow.session import Session, require_finished
 from backout.flow.trials import Open, Trials
 from backout.model.atoms import NOISE

@@ -27,14 +27,14 @@ class Drawing:
 
     def first(self, document: Mapping[str, Any]) -> str:
         """Draw all that is known."""
-        parts = [self._head(document), self._changes(document), self._checks(document), self._enforcers(document)]
-        rest = [self._ways(document), self._backups(document["backups"]), self._audiences(document)]
-        return self._text([*parts, *rest])
+        parts = [self._head, self._changes, self._checks, self._enforcers, self._similar, self._ways, self._backups]
+        return self._text([draw(document) for draw in (*parts, self._audiences)])
 
     def news(self, document: Mapping[str, Any], before: Mapping[str, Any]) -> str:
         """Draw what hosts said since `before` was drawn, and which of them said nothing."""
         parts = [self._hosts(document["hosts"], before["hosts"])]
-        for name, draw in (("changes", self._changes), ("checks", self._checks), ("enforcers", self._enforcers)):
+        drawn = (self._changes, self._checks, self._enforcers, self._similar)
+        for name, draw in zip(("changes", "checks", "enforcers", "similar"), drawn, strict=True):
             if _gist(document[name]) != _gist(before[name]):
                 parts.append(draw(document))
         parts.append([self._saved(row) for row in document["saved"] if row not in before["saved"]])
@@ -117,14 +117,30 @@ class Drawing:
                 lines.append(f"    {self._command(row['pause'])}")
         return lines
 
+    def _similar(self, document: Mapping[str, Any]) -> list[str]:
+        rows = document["similar"]
+        lines = [self._bold("It looked like this before")] if rows else []
+        for row in rows:
+            where = f" ({row['environment']})" if row["environment"] else ""
+            lines.append(self._cut(self._screen.visible(f"  {self._when(row['at'])}  {row['title']}{where}")))
+            lines += [self._cut(self._screen.visible(f"    helped: {text}")) for text in row["helped"][-2:]]
+            lines.append(f"    {self._screen.visible(row['show'])}")
+        return lines
+
     def _ways(self, document: Mapping[str, Any]) -> list[str]:
         if not document["ways"]:
             return []
-        rows = [f"  {self._command(way['command'])}  {_measured(way['durations_s'])}" for way in document["ways"]]
-        return [self._bold("Ways out"), *rows]
+        lines = [self._bold("Ways out")]
+        for way in document["ways"]:
+            lines.append(self._cut(f"  {self._screen.visible(way['name'])}: {_measured(way)}"))
+            words = way["command"]
+            command = self._screen.visible(words[0]) if len(words) == 1 else self._command(words)
+            lines.append(f"    {command}")
+        return lines
 
-    def _backups(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def _backups(self, document: Mapping[str, Any]) -> list[str]:
         """Offer those that are not made by themselves; say of each how old it is, and whether it was ever restored."""
+        rows = document["backups"]
         lines = [self._bold("Backups")] if rows else []
         for row in rows:
             name = self._screen.visible(row["name"])
@@ -200,11 +216,16 @@ def _about(host: str, what: str) -> str:
     return what if what.startswith(host) else f"{host}: {what}"
 
 
-def _measured(durations_s: Sequence[float]) -> str:
-    if not durations_s:
-        return "not measured yet"
-    times = "once" if len(durations_s) == 1 else f"{len(durations_s)} times"
-    return f"{_seconds(sorted(durations_s)[len(durations_s) // 2])}, done {times}"
+def _measured(way: Mapping[str, Any]) -> str:
+    took, failed = sorted(way["durations_s"]), way["failed"]
+    failures = [f"failed {_times(failed)}"] if failed else []
+    if not took:
+        return ", ".join(failures) or "not measured yet"
+    return ", ".join([f"{_seconds(took[len(took) // 2])}, done {_times(len(took))}", *failures])
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count) or f"{count} times"
 
 
 def _seconds(duration_s: float) -> str:

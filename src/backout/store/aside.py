@@ -15,13 +15,14 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from backout.errors import BackoutError
 from backout.model import shape
+from backout.model.digest import canonical
 from backout.store.journal import EVENT, Event, Found, Journal, Line, StoreError
 
 NUMBERED_FROM = 1 << 61
@@ -232,13 +233,15 @@ class KeepingJournal:
         self._complain(f"It is kept aside in {path}; the next command that can takes it into the journal.")
         return _event(line, len(lies))
 
-    def events(self, after: int = 0, type: str | None = None, kinds: Collection[str] = ()) -> Iterator[Event]:
+    def events(
+        self, after: int = 0, type: str | None = None, kinds: Collection[str] = (), holding: str = ""
+    ) -> Iterator[Event]:
         """Walk the events as far as they can be read, then what lies aside."""
         if self._behind is not None:
             with self._complaining():
-                yield from self._behind.events(after, type, kinds)
+                yield from self._behind.events(after, type, kinds, holding)
         for at, line in enumerate(self._aside.lines()):
-            is_one = not kinds or line.body.get("kind") in kinds
+            is_one = (not kinds or line.body.get("kind") in kinds) and holding in canonical(line.body).decode()
             if is_one and type in (None, line.type) and NUMBERED_FROM + at > after:
                 yield _event(line, at)
 
@@ -277,11 +280,11 @@ class KeepingJournal:
         """Take in what lay aside elsewhere."""
         return self._there.take_in(lines)
 
-    def search(self, text: str, limit: int = 20) -> Found:
+    def search(self, text: str, limit: int = 20, beside: Sequence[Event] = ()) -> Found:
         """Search the journal; what lies aside is not found."""
         if self._behind is not None:
             with self._complaining():
-                return self._behind.search(text, limit)
+                return self._behind.search(text, limit, beside)
         return Found(())
 
     def sending(self, wait_s: float) -> AbstractContextManager[bool]:

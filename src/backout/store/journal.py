@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -74,7 +74,7 @@ class Hit(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search found, best first; where it found nothing, the words that were probably meant."""
+    """What a search found, best first; where nothing holds all the words, those that were probably meant."""
 
     hits: tuple[Hit, ...]
     did_you_mean: str | None = None
@@ -104,10 +104,13 @@ class Journal(Protocol):
         Gives the number of those that were new. The body of each then has its id as `aside`.
         """
 
-    def events(self, after: int = 0, type: str | None = None, kinds: Collection[str] = ()) -> Iterator[Event]:
+    def events(
+        self, after: int = 0, type: str | None = None, kinds: Collection[str] = (), holding: str = ""
+    ) -> Iterator[Event]:
         """Walk the events whose seq is greater, of one type or of all, oldest first.
 
-        With `kinds` only those whose body says that it is of one of these: what is not asked for is not read.
+        With `kinds` only those whose body says that it is of one of these, and with `holding`, such as the id of an
+        incident, only those that have it somewhere in their body: what is not asked for is not read.
         """
 
     def entries(self, change: str | None = None) -> list[dict[str, Any]]:
@@ -119,8 +122,12 @@ class Journal(Protocol):
     def content(self, sha256: str) -> bytes | None:
         """Give a content that was kept; None when it was not."""
 
-    def search(self, text: str, limit: int = 20) -> Found:
-        """Find the events that hold all the words; the last one may be only begun."""
+    def search(self, text: str, limit: int = 20, beside: Sequence[Event] = ()) -> Found:
+        """Find the events that hold all of a few words, the last of which may be only begun.
+
+        Where none does, and for a longer text (a log, a traceback), those that answer it best, by `model.ranking`. What
+        lies `beside` is searched along with what is stored: events that the journal does not hold.
+        """
 
     def verify(self) -> None:
         """Check the whole record, hash by hash; a CorruptStoreError names the first event that is not as recorded."""

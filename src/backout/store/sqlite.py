@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +16,11 @@ from backout.model import shape
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
-from backout.store.journal import EVENT, LEDGER, Event, Found, Hit, Line
+from backout.store.journal import EVENT, LEDGER, Event, Found, Line
 from backout.store.opening import WAITS_S, connect, connect_to_read
+from backout.store.searching import Searching
 from backout.store.sending import is_sending, sending
-from backout.store.words import fts_query, nearest, text_of, words
-
-_LENGTH_SLACK = 2  # a misspelt word is about as long as the right one
+from backout.store.words import text_of
 
 
 class SqliteJournal:
@@ -70,12 +69,14 @@ class SqliteJournal:
                 known[line.id] = self._add(line.at, line.actor, line.type, body, text_of(line.body)).seq
             return len(fresh)
 
-    def events(self, after: int = 0, type: str | None = None, kinds: Collection[str] = ()) -> Iterator[Event]:
-        """Walk the events whose seq is greater, of one type or of all, of some kinds or of all, oldest first."""
+    def events(
+        self, after: int = 0, type: str | None = None, kinds: Collection[str] = (), holding: str = ""
+    ) -> Iterator[Event]:
+        """Walk the events whose seq is greater, of one type, of some kinds, holding a text, oldest first."""
         rows = self._rows(
-            "SELECT * FROM event WHERE seq > ?1 AND (?2 IS NULL OR type = ?2)"
+            "SELECT * FROM event WHERE seq > ?1 AND (?2 IS NULL OR type = ?2) AND instr(body, ?4) > 0"
             " AND (?3 IS NULL OR json_extract(body, '$.kind') IN (SELECT value FROM json_each(?3))) ORDER BY seq",
-            (after, type, json.dumps([*kinds]) if kinds else None),
+            (after, type, json.dumps([*kinds]) if kinds else None, holding),
         )
         return (self._event(row) for row in rows)
 
@@ -109,18 +110,10 @@ class SqliteJournal:
             return content
         return None
 
-    def search(self, text: str, limit: int = 20) -> Found:
-        """Find the events that hold all the words, best (bm25) first."""
-        query = fts_query(text)
-        if not query:
-            return Found(())
-        rows = self._rows(
-            "SELECT event.*, snippet(word, 0, '', '', '…', 16) FROM word JOIN event ON event.seq = word.rowid"
-            " WHERE word MATCH ? ORDER BY word.rank, event.seq DESC LIMIT ?",
-            (query, limit),
-        )
-        hits = tuple(Hit(self._event(row[:-1]), row[-1]) for row in rows)
-        return Found(hits, None if hits else self._meant(text))
+    def search(self, text: str, limit: int = 20, beside: Sequence[Event] = ()) -> Found:
+        """Find what holds the words, or what answers a longer text best."""
+        with explained(self.path):
+            return Searching(self._database, self._rows, self._event, beside, self._clock()).find(text, limit)
 
     def verify(self) -> None:
         """Check the pages of the file and the chain of the events."""
@@ -192,19 +185,6 @@ class SqliteJournal:
 
     def _keeps(self, sha256: str) -> bool:
         return next(self._rows("SELECT 1 FROM content WHERE sha256 = ?", (sha256,)), None) is not None
-
-    def _meant(self, text: str) -> str | None:
-        """Give the text with each unknown word replaced by the nearest known one; None where that changes nothing."""
-        given = words(text)
-        meant = [self._nearest(word) or word for word in given]
-        return " ".join(meant) if meant != given else None
-
-    def _nearest(self, word: str) -> str | None:
-        lengths = (len(word) - _LENGTH_SLACK, len(word) + _LENGTH_SLACK)
-        known = [
-            term for (term,) in self._rows("SELECT term FROM vocabulary WHERE length(term) BETWEEN ? AND ?", lengths)
-        ]
-        return word if word in known else nearest(word, known)
 
     def _event(self, row: tuple[Any, ...]) -> Event:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backout import bootstrap, cli
-from backout.flow.incidents import read, record
+from backout.flow.incidents import read, record, state
 from backout.model.incident import Incident
 from backout.store.aside import Aside
 from backout.store.opening import journal_path
@@ -234,3 +234,26 @@ def test_who_was_told_is_owed_the_next_word(panic: Panic) -> None:
         record(journal, "anna", only().id, "delivery", "sent", more=sent)
     _, told = document(panic)
     assert [(row["word"], row["due_at"]) for row in told["audiences"]] == [("update", "2100-01-01T00:00:00.000+00:00")]
+
+
+def test_a_way_out_that_was_done_is_told_with_the_time_that_it_took(panic: Panic) -> None:
+    """What helped last time, and how long it takes, decides what is tried first."""
+    panic()
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        for code, duration_s in ((0, 118.0), (1, 3.0), (0, 120.0)):
+            more = {"command": ["./rebuild"], "as": "rebuild the virtualenv", "exit_code": code}
+            record(journal, "anna", only().id, "command", "./rebuild", more={**more, "duration_s": duration_s})
+    code, said = panic()
+    assert "rebuild the virtualenv: 120 s, done twice, failed once\n    ./rebuild\n" in said
+
+
+def test_what_looked_like_this_before_is_told_with_what_helped(panic: Panic) -> None:
+    """Notes are searched in vain against the clock; nobody should have to think of searching."""
+    panic("site", "down,", "No module named pkg_resources")
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        first = only().id
+        more = {"command": ["./rebuild"], "as": "rebuild the virtualenv", "exit_code": 0, "duration_s": 118.0}
+        record(journal, "anna", first, "command", "pip install setuptools==65", more=more)
+        state(journal, "anna", first, "production", "resolved")
+    _, told = document(panic, "ModuleNotFoundError: No module named 'pkg_resources'")
+    assert [(one["id"], one["helped"]) for one in told["similar"]] == [(first, ["pip install setuptools==65"])]
