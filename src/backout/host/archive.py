@@ -166,6 +166,8 @@ def drop_stages(folders: Iterable[bytes]) -> None:
     for folder in folders:
         remove_tree(folder)
         parent = os.path.dirname(folder)
+        if os.path.basename(folder).startswith(b"shims-"):  # which lies in the state folder itself
+            continue
         while os.path.basename(parent) != b"changes" and _removed(parent):
             if os.path.basename(parent).startswith((b".backout", b"stage")):
                 break
