@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-APART = "test_r"
+APART = "test_mo"
 """System tests from this name on go into the other half, so that both take about as long."""
 
 
