@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,17 @@ def recorded_shell(host: str, become: str | None) -> list[str]:
     from backout.link import login
 
     return login.words(host, become, bash.script())
+
+
+def command_at(host: str, become: str | None, argv: Sequence[str], *, terminal: bool) -> list[str]:
+    """Give the command line that runs a command at its place: on this machine, or on a host, with a terminal or not."""
+    from backout.config.values import LOCAL
+
+    if host == LOCAL:
+        return list(argv)
+    from backout.link import login
+
+    return login.command(host, become, argv, terminal=terminal)
 
 
 def journal(environ: Mapping[str, str] = os.environ) -> Journal:

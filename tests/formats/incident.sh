@@ -19,6 +19,7 @@ from backout.flow import incidents
 incidents.declare(bootstrap.journal(), "ada", bootstrap.new_change_id, "production", "the shop is down")
 PY
 backout --json note --foo web1 answers 502 >"$here/note-1.json"
+backout --json do --as "make room" -- "df -h /srv >/dev/null; echo made room" >"$here/do-1.json" 2>/dev/null || true
 
 # What the journal cannot take: it is damaged here.
 echo damaged >"$folder/backout/journal.db"

@@ -14,7 +14,7 @@ from backout.model.fact import KINDS
 from backout.render.screen import Screen
 
 _NOT_ON_HOST = {
-    *("init", "drill", "look", "compare", "drift", "guard", "note", "shell", "tell", "search", "import"),
+    *("init", "drill", "look", "compare", "drift", "guard", "note", "shell", "do", "tell", "search", "import"),
 }
 """Commands that work on no host, or open it by themselves."""
 _WITH_CHECKS = ("rehearse", "run", "edit", "back", "split", "panic")
@@ -77,7 +77,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    meeting = (_panic, _note, _shell, _tell, _search, _import)
+    meeting = (_panic, _note, _do, _shell, _tell, _search, _import)
     for add in (*changing, *meeting, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
@@ -448,6 +448,16 @@ def _note(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
         ("--severity", "N", "1: clients are down, 2: clients notice, 3: nobody outside notices"),
     ):
         verb.add_argument(option, metavar=value, help=text)
+
+
+def _do(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    verb = _verb(verbs, shared, "do", "run a command, live, and put it on the timeline with its output", "do")
+    verb.usage = f"{verb.prog} [options] -- CMD…"
+    where = "on this host, or that of this environment, over ssh"
+    verb.add_argument("-e", "--environment", dest="on", metavar="ENV|HOST", help=where)
+    verb.add_argument("--as", dest="way", metavar="NAME", default="", help="what it is as a way out, for the next time")
+    verb.add_argument("--incident", metavar="ID", help="the incident that it belongs to (default: the open one)")
+    verb.set_defaults(takes_command=True)
 
 
 def _shell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

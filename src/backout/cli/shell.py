@@ -26,7 +26,9 @@ _HERE = "BACKOUT_SHELL"
 def shell(options: Namespace) -> int:
     """`backout shell`."""
     _require_terminal(options)
-    environment, host, become = (None, LOCAL, None) if options.on is None else place(load(options.config), options.on)
+    environment, host, become = (
+        (None, LOCAL, None) if options.on is None else place(load(options.config), options.on, "shell")
+    )
     name = platform.node() if host == LOCAL else host
     meant = Shell(str(who()), name, options.incident, environment)
     above = _Above(options)
@@ -41,7 +43,7 @@ def shell(options: Namespace) -> int:
     return outcome.code
 
 
-def place(config: Config, name: str) -> tuple[str, str, str | None]:
+def place(config: Config, name: str, verb: str) -> tuple[str, str, str | None]:
     """Find the environment, the host and its way to root that a name means: an environment's, or one of its hosts'."""
     having = [environment for environment in config.environments if name in environment.hosts]
     named = [environment for environment in config.environments if environment.name == name]
@@ -49,12 +51,12 @@ def place(config: Config, name: str) -> tuple[str, str, str | None]:
         return having[0].name, name, having[0].become
     if not named and having:
         both = " and ".join(environment.name for environment in having)
-        raise UsageError(f"{name} is a host of {both}.", next=f"backout shell -e {having[0].name}")
+        raise UsageError(f"{name} is a host of {both}.", next=f"backout {verb} -e {having[0].name}")
     environment = config.environment(name)
     if len(environment.hosts) > 1:
         raise UsageError(
-            f"{name} has {len(environment.hosts)} hosts, and a shell is on one: {', '.join(environment.hosts)}.",
-            next=f"backout shell -e {environment.hosts[0]}",
+            f"{name} has {len(environment.hosts)} hosts, {verb} works on one: {', '.join(environment.hosts)}.",
+            next=f"backout {verb} -e {environment.hosts[0]}",
         )
     return environment.name, environment.hosts[0], environment.become
 

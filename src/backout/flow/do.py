@@ -39,6 +39,31 @@ class Ran(NamedTuple):
     shell: str = ""
 
 
+class End:
+    """The end of what a command writes: all of it, or the last MOST_BYTES."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._held = bytearray()
+        self.is_cut = False
+
+    def take(self, data: bytes) -> bytes:
+        """Take some more; gives it back."""
+        self._held += data
+        if len(self._held) > 2 * MOST_BYTES:
+            del self._held[:-MOST_BYTES]
+            self.is_cut = True
+        return data
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._held)
+
+
+def argv(words: Sequence[str]) -> list[str]:
+    """Give what is executed: of one word, a shell that reads it; several are taken as they are."""
+    return ["sh", "-c", words[0]] if len(words) == 1 else list(words)
+
+
 def record_command(journal: Journal, who: str, incident: str | None, ran: Ran) -> Event:
     """Put a command on an incident's timeline, without secrets; its output is kept by content."""
     words = redact_words(ran.words)

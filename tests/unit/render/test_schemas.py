@@ -42,6 +42,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
         for word in (
             "back",
             "changes",
+            "do",
             "doctor",
             "drift",
             "drill",
