@@ -194,6 +194,39 @@ def test_a_program_cannot_put_a_line_on_the_timeline(backout: Backout, opened: O
     assert len(recorded(backout)) == 3
 
 
+def test_a_journal_that_cannot_be_written_stops_nobody(backout: Backout, opened: Open) -> None:
+    """What breaks a site breaks the record, too: it is told once, and what was done comes back onto it."""
+    path = Path(backout.environ["XDG_STATE_HOME"]) / "backout" / "journal.db"
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.write_bytes(b"damaged " * 1000)
+    window = opened()
+    window.until(rf"is damaged(?s:.*){READY}")
+    window.says("echo one", rf"one\r\n.*kept aside.*\r\n{READY}")
+    window.says("echo two", rf"\ntwo\r\n{READY}")
+    path.unlink()
+    window.says("echo three", rf"\nthree\r\n{READY}")
+    window.type("exit\n")
+    assert window.end() == 0
+    assert window.shown.count("is damaged") == 1
+    assert [text for text, _ in ran(backout)] == ["echo one", "echo two", "echo three", "exit"]
+    assert "4 commands recorded." in window.shown
+
+
+def test_it_is_for_a_terminal_and_not_for_itself(backout: Backout, opened: Open) -> None:
+    """Each refusal says what to do instead."""
+    document, code = backout.json("shell")
+    assert (code, document["next"]) == (2, "backout do --json -- CMD")
+    assert "needs a terminal" in backout("shell").stderr
+    window = opened("--incident", "nothing")
+    assert window.end() == 2
+    assert "No incident is named 'nothing'" in window.shown
+    window = opened()
+    window.until(READY)
+    window.says(" ".join(backout.argv("shell")), rf"recorded already(?s:.*){READY}")
+    window.type("exit\n")
+    assert window.end() == 2
+
+
 def test_full_screen_programs_know_the_size_and_leave_nothing(backout: Backout, opened: Open) -> None:
     """An editor that draws for another window is of no use; what it drew is no output."""
     window = opened()

@@ -7,16 +7,17 @@ import platform
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterable
 from contextlib import closing, suppress
 
 from backout import bootstrap
 from backout.cli.person import who
-from backout.cli.screens import error_text, screen
+from backout.cli.screens import screen
 from backout.config.find import load
 from backout.config.values import LOCAL, Config
-from backout.errors import BackoutError, FailedError, NotPossibleError, UsageError
-from backout.flow.incidents import current
-from backout.flow.shell import Clock, Known, Outcome, Shell, clock, record
+from backout.errors import FailedError, NotPossibleError, UsageError
+from backout.flow.incidents import standing
+from backout.flow.shell import Known, Outcome, Shell, record
 from backout.render import shell as drawn
 
 _HERE = "BACKOUT_SHELL"
@@ -35,7 +36,7 @@ def shell(options: Namespace) -> int:
     above.greet(meant)
     words = bootstrap.recorded_shell(host, become)
     try:
-        outcome = record(meant, words, os.environ, bootstrap.journal, above.draw)
+        outcome = record(meant, words, os.environ, bootstrap.keeping_journal, above.draw)
     except OSError as error:
         raise NotPossibleError(f"{words[0]} cannot be started: {error.strerror}.", next="Install it.") from None
     _require_begun(outcome, host)
@@ -90,50 +91,39 @@ class _Above:
 
     def __init__(self, options: Namespace) -> None:
         self._options = options
-        self._told = False
+        self._told: set[str] = set()
 
     def greet(self, shell: Shell) -> None:
         """Say where the commands go, before the first prompt. An incident that is none is a UsageError."""
-        found: Clock | None = None
-        try:
-            with closing(bootstrap.journal()) as journal:
-                meant = current(journal, shell.incident, shell.environment)
-                found = None if meant is None else clock(journal, meant)
-        except UsageError:
-            raise
-        except BackoutError as error:
-            self._warn(error)
-            return
-        if self._options.quiet:
-            return
-        where = f"on incident {found.incident}" if found else "by themselves, since no incident is open"
-        sys.stderr.write(f"The commands of this shell on {shell.host} are recorded {where}. exit ends it.\n")
+        with closing(bootstrap.keeping_journal()) as journal:
+            found = standing(journal, shell.incident, shell.environment)
+            sys.stderr.write(self._complaints(journal.complaints))
+        if not self._options.quiet:
+            where = f"on incident {found.id}" if found else "by themselves, since no incident is open"
+            sys.stderr.write(f"The commands of this shell on {shell.host} are recorded {where}. exit ends it.\n")
 
     def draw(self, known: Known) -> str:
         """Draw what stands above a prompt."""
-        lines = ""
-        if known.trouble is not None and not self._told:
-            self._told = True
-            lines = _text(known.trouble)
-        if known.clock is None:
+        lines = self._complaints(known.complaints)
+        if known.incident is None:
             return lines
-        incident, environment, declared_at, due = known.clock
-        return lines + drawn.above(environment, incident, time.time() - declared_at, due, screen(self._options))
+        name, environment, _, declared_at = known.incident
+        return lines + drawn.above(environment, name, time.time() - declared_at, known.due, screen(self._options))
 
     def conclude(self, outcome: Outcome) -> None:
         """Say what was recorded, and what was not."""
+        said = self._complaints(outcome.known.complaints)
         if outcome.lost:
-            sys.stderr.write(f"{_plural(outcome.lost)} could not be recorded.\n")
+            said += f"{_plural(outcome.lost)} could not be recorded.\n"
         if outcome.recorded and not self._options.quiet:
-            sys.stderr.write(f"{_plural(outcome.recorded)} recorded.\n")
+            said += f"{_plural(outcome.recorded)} recorded.\n"
+        sys.stderr.write(said)
 
-    def _warn(self, error: BackoutError) -> None:
-        self._told = True
-        sys.stderr.write(_text(error))
-
-
-def _text(error: BackoutError) -> str:
-    return f"The shell goes on, but the journal does not take its commands now.\n{error_text(error)}"
+    def _complaints(self, complaints: Iterable[str]) -> str:
+        """Say what went wrong, each once."""
+        fresh = [complaint for complaint in complaints if complaint not in self._told]
+        self._told.update(fresh)
+        return "".join(screen(self._options).visible(f"backout shell: {complaint}") + "\n" for complaint in fresh)
 
 
 def _plural(number: int) -> str:

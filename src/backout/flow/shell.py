@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from backout.errors import BackoutError
 from backout.flow.do import MOST_BYTES, Ran, record_command
-from backout.flow.incidents import current
-from backout.model.incident import BODY, INCIDENT
-from backout.store.journal import Journal
+from backout.flow.incidents import Standing, standing
+from backout.store.aside import KeepingJournal
 from backout.terminal.marks import Ended, Hello, Lacks, Mark, Marks, Prompt, Started
 from backout.terminal.plain import plain
 from backout.terminal.relay import relay
@@ -40,20 +39,15 @@ class Shell(NamedTuple):
     environment: str | None = None
 
 
-class Clock(NamedTuple):
-    """What is shown above the prompt: the incident, where it is, when it was declared, and the next word due."""
-
-    incident: str
-    environment: str
-    declared_at: float
-    due: str = ""
-
-
 class Known(NamedTuple):
-    """What the journal said when it was asked last; `trouble` where it does not take what happens."""
+    """What the journal said when it was asked last: where the incident stands, and the next word that is `due`.
 
-    clock: Clock | None = None
-    trouble: BackoutError | None = None
+    `complaints` say, in words for a person and each once, what lay aside or was not recorded, and why.
+    """
+
+    incident: Standing | None = None
+    due: str = ""
+    complaints: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -70,19 +64,19 @@ class Outcome(NamedTuple):
 class Writer:
     """Records in a thread of its own: a disk that hangs, or another writer, is not to stop what is typed."""
 
-    def __init__(self, shell: Shell, opened: Callable[[], Journal]) -> None:
+    def __init__(self, shell: Shell, opened: Callable[[], KeepingJournal]) -> None:
         self._shell, self._opened = shell, opened
-        self._journal: Journal | None = None
+        self._journal: KeepingJournal | None = None
         self._asked: queue.SimpleQueue[Ran | threading.Event | None] = queue.SimpleQueue()
         self._waiting: deque[Ran] = deque()
         self._thread: threading.Thread | None = None
         self._known = Known()
         self.recorded = 0
-        """How many commands the journal took."""
+        """How many commands were taken, by the journal or aside."""
 
     @property
     def lost(self) -> int:
-        """Tell how many commands the journal did not take."""
+        """Tell how many commands were taken by nothing."""
         return len(self._waiting)
 
     def record(self, ran: Ran) -> None:
@@ -122,25 +116,23 @@ class Writer:
             self._journal.close()
 
     def _look(self) -> None:
-        """Record what waits, and see where the incident stands."""
+        """Record what waits, and see where the incident stands. A journal that failed is opened anew the next time."""
+        journal = self._journal = self._journal or self._opened()
+        problems: list[str] = []
         try:
-            self._journal = self._journal or self._opened()
-            meant = current(self._journal, self._shell.incident, self._shell.environment)
+            meant = standing(journal, self._shell.incident, self._shell.environment)
+            self._known = self._known._replace(incident=meant)
             while self._waiting:
-                record_command(self._journal, self._shell.who, meant, self._waiting[0])
+                record_command(journal, self._shell.who, meant and meant.id, self._waiting[0])
                 self._waiting.popleft()
                 self.recorded += 1
-            self._known = Known(None if meant is None else clock(self._journal, meant))
         except BackoutError as error:
-            self._known = self._known._replace(trouble=error)
-
-
-def clock(journal: Journal, incident: str) -> Clock | None:
-    """Read when an incident was declared, and where; None where nothing tells."""
-    for event in journal.events(type=INCIDENT):
-        if BODY(event.body) and event.body["id"] == incident:
-            return Clock(incident, event.body["environment"], event.at)
-    return None
+            problems = [" ".join(filter(None, (error.what, error.next)))]
+        if journal.complaints or problems:
+            told = (*self._known.complaints, *journal.complaints, *problems)
+            self._known = self._known._replace(complaints=tuple(dict.fromkeys(told)))
+            journal.close()
+            self._journal = None
 
 
 class _Running(NamedTuple):
@@ -228,7 +220,7 @@ def record(
     shell: Shell,
     words: Sequence[str],
     environ: Mapping[str, str],
-    opened: Callable[[], Journal],
+    opened: Callable[[], KeepingJournal],
     above: Callable[[Known], str],
 ) -> Outcome:
     """Run a shell that tells of its commands on this terminal, until it ends, and record them.
