@@ -25,7 +25,7 @@ from backout.store.sqlite import SqliteJournal
 from bench.contest import Place
 
 ENTRIES = 200_000
-_ASKED = 300
+_ASKED = 200
 _DEEPEST = 100
 """So far down the list the ticket is looked for; MRR takes one that is not there for none."""
 _RESAMPLED = 10_000

@@ -27,6 +27,7 @@ from backout.config.parse import (
     REHEARSAL_KEYS,
     TOP_KEYS,
 )
+from backout.config.search import SEARCH_KEYS
 from backout.config.template import Found, render_template
 from backout.flow.run import BACKED_OUT, DONE
 from backout.lens.noise import rules
@@ -69,6 +70,7 @@ KEY_WORDS = {
     "audiences": "named tables: who is told of an incident",
     "mail": "table: how mail is sent",
     "backups": "array of tables: backups that an incident may want",
+    "search": "table: what `search` looks through besides the record",
     "name": "text, needed, unique in its environment",
     "run": "text: a line for `sh -c`. A check is healthy when it exits 0",
     "http": "address: the check is healthy when the answer is below 400",
@@ -180,6 +182,7 @@ def noise() -> str:
 
 
 INCIDENT_KEYS = {"[audiences.NAME]": AUDIENCE_KEYS, "[mail]": MAIL_KEYS, "[[backups]]": BACKUP_KEYS}
+INCIDENT_KEYS["[search]"] = SEARCH_KEYS
 INCIDENT_WORDS = {
     "[audiences.NAME]": {
         "to": "list of targets, each told by itself: `mailto:ADDRESS`, or a service's address as Apprise writes them, "
@@ -207,6 +210,10 @@ INCIDENT_WORDS = {
         "max_age": "older than that, it is pointed out",
         "at_panic": "`true`: made at `panic`, unasked; else offered, since a dump can finish off a struggling database",
         "within": "how long it may take. Default: `10m`",
+    },
+    "[search]": {
+        "folders": "list of folders whose Markdown and text files are searched, too; below the file's own where they "
+        "are not absolute",
     },
 }
 

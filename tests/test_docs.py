@@ -26,11 +26,12 @@ from backout.config.parse import (
     REHEARSAL_KEYS,
     TOP_KEYS,
 )
+from backout.config.search import SEARCH_KEYS
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model import rules as guard_rules
 from backout.model.effect import KINDS
-from backout.render import change, guard, look, parity, rollout, split, tell
+from backout.render import change, guard, look, parity, rollout, search, split, tell
 from backout.render.error import render_error
 from backout.render.panic import Drawing
 from backout.render.report import Wish, report
@@ -85,6 +86,7 @@ def captures() -> dict[str, str]:
         "told.txt": tell.outcome(sample("tell-1.json"), SCREEN, UTC),
         "guards.txt": guard.guards(sample("guards-1.json"), SCREEN),
         "guard-test.txt": guard.guard_test(sample("guard-test-1.json"), SCREEN, UTC),
+        "search.txt": search.search(sample("search-1.json"), SCREEN, UTC),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),
     }
 
@@ -139,7 +141,7 @@ def test_every_key_of_the_configuration_is_told() -> None:
     """A key that is read and not told can only be found in the source."""
     reference = page("reference/config.md")
     keys = {*TOP_KEYS, *ENVIRONMENT_KEYS, *CHECK_KEYS, *REHEARSAL_KEYS, *COMMAND_KEYS, *DIFFERS_KEYS, *GUARD_KEYS}
-    keys |= {*AUDIENCE_KEYS, *MAIL_KEYS, *BACKUP_KEYS}
+    keys |= {*AUDIENCE_KEYS, *MAIL_KEYS, *BACKUP_KEYS, *SEARCH_KEYS}
     assert [key for key in sorted(keys) if f"| `{key}` |" not in reference] == []
     assert [rule for rule in guard_rules.names() if f"| `{rule}` |" not in reference] == []
     own = {key for rule in guard_rules.names() for key in guard_rules.rule(rule).KEYS}

@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 from backout.errors import NotPossibleError, UsageError
 from backout.flow.looked import facts as stored
 from backout.flow.looked import keep_facts, looks
+from backout.flow.search import similar
 from backout.host.archive import Archive
 from backout.host.facts.known import Known
 from backout.host.ledger import Ledger
@@ -60,6 +61,16 @@ def state(tmp_path: Path) -> Path:
 def _applied() -> str:
     change: str = json.loads((SAMPLES / "applied-1.json").read_text())["change"]
     return change
+
+
+def test_a_postmortem_of_version_1_is_found_with_what_helped(tmp_path: Path) -> None:
+    """What was learned the hard way is still there after an upgrade."""
+    event = json.loads((SAMPLES / "postmortem-1.event").read_text())
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        journal.append(at=event["at"], actor=event["actor"], type=event["type"], body=event["body"])
+        (found,) = similar(journal, "ModuleNotFoundError: No module named 'pkg_resources'")
+    assert (found.kind, found.title) == ("postmortem", "Shop down after pip upgraded setuptools")
+    assert found.helped == ("The old virtualenv was moved back; setuptools is pinned in requirements.txt.",)
 
 
 def test_a_ledger_of_format_1_tells_where_each_change_stands(state: Path) -> None:

@@ -23,7 +23,7 @@ NAMES_THAT_SAY_NOTHING = {"common", "helper", "helpers", "manager", "misc", "uti
 PURE = {
     *("__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "configparser", "csv", "difflib"),
     *("fnmatch", "functools", "hashlib", "importlib", "itertools", "json", "pkgutil", "posixpath", "re", "shlex"),
-    *("sys", "tomllib", "typing", "urllib.parse"),
+    *("math", "sys", "tomllib", "typing", "unicodedata", "urllib.parse"),
 }
 PURE_PATHS = {f"os.path.{name}" for name in ("basename", "dirname", "join", "normpath", "split", "splitext")}
 

@@ -200,6 +200,8 @@ cd / && rm -r $shop
 
 # What is noted while an incident is open.
 "$here/incident.sh" inside
+# What is told of a search, and of an import.
+"$python" "$here/search.py"
 
 # What is told of guards.
 "$here/guards.sh" inside

@@ -33,6 +33,8 @@ PAIR = 0.3
 """How much a part of a compound, and a pair of neighbours, counts beside a whole word."""
 LEAST = 0.1
 """What is scored lower than this share of the best is no answer: it has some everyday words in common."""
+EXCERPT = 160
+"""So many characters are shown of a line."""
 MOST_WORDS = 40
 """So many words of a long question are looked up: those that tell most."""
 LONGEST = 20_000
@@ -131,21 +133,25 @@ def ranked(asked: Question, known: Known, passages: Sequence[Passage]) -> list[t
     return sorted((row for row in scored if row[1] >= LEAST * best), key=lambda row: (-row[1], row[0]))
 
 
-def excerpt(asked: Question, weights: Mapping[str, float], passage: Passage, width: int = 160) -> str:
-    """Give the line of a passage that answers best, cut to a width around its first telling word."""
+def excerpt(asked: Question, weights: Mapping[str, float], passage: Passage, begun: str = "") -> str:
+    """Give the line of a passage that answers best, cut around its first telling word.
+
+    `begun` is the end of a question that is still typed: a word that begins so tells, too.
+    """
     lines = [line.strip() for line in _within(passage.text).splitlines() if line.strip()] or [passage.title]
-
-    def told(line: str) -> float:
-        return sum(weights.get(term, 0.0) for term in {stem(word.text) for word in words(line)})
-
-    best = max(lines, key=told)
-    if len(best) <= width:
+    best = max(lines, key=lambda line: _telling(line, weights, begun.lower()))
+    if len(best) <= EXCERPT:
         return best
     lower = best.lower()
-    places = [lower.find(form) for term in weights for form in asked.forms[term]]
-    start = max(0, min([place for place in places if place >= 0], default=0) - width // 4)
-    cut = best[start : start + width]
-    return f"{'…' if start else ''}{cut}{'…' if start + width < len(best) else ''}"
+    places = [lower.find(form) for term in weights for form in (*asked.forms[term], *filter(None, [begun.lower()]))]
+    start = max(0, min([place for place in places if place >= 0], default=0) - EXCERPT // 4)
+    cut = best[start : start + EXCERPT]
+    return f"{'…' if start else ''}{cut}{'…' if start + EXCERPT < len(best) else ''}"
+
+
+def _telling(line: str, weights: Mapping[str, float], begun: str) -> float:
+    told = sum(weights.get(term, 0.0) for term in {stem(word.text) for word in words(line)})
+    return told + (1 if begun and begun in line.lower() else 0)
 
 
 def weigh(asked: Question, known: Known, seen: Mapping[str, int] | None = None) -> dict[str, float]:
@@ -194,10 +200,9 @@ def _score(asked: Question, weights: Mapping[str, float], both: tuple[_Field, _F
     in_title = TITLE / (1 - TITLE_B + TITLE_B * title.length / usual[0])
     in_text = 1 / (1 - B + B * text.length / usual[1])
     score = 0.0
-    for term, weight in weights.items():
+    for term in {**title.terms, **text.terms}:
         count = in_title * title.terms.get(term, 0) + in_text * text.terms.get(term, 0)
-        if count:
-            score += weight * _saturated(count, K1)
+        score += weights.get(term, 0.0) * _saturated(count, K1)
     for pair in asked.pairs.keys() & (title.pairs.keys() | text.pairs.keys()):
         count = in_title * title.pairs.get(pair, 0) + in_text * text.pairs.get(pair, 0)
         weight = (weights.get(pair[0], 0.0) + weights.get(pair[1], 0.0)) / 2

@@ -38,7 +38,7 @@ def _found(found: dict[str, Any], screen: Screen, zone: tzinfo | None) -> list[T
         Text(cut(screen.visible(found["title"]), screen.width, more), style="bold"),
         _below(Text(cut(screen.visible(" · ".join(filter(None, said))), room, more), style="dim")),
     ]
-    if found["excerpt"] and found["excerpt"] != found["title"]:
+    if found["excerpt"] and found["excerpt"] not in (found["title"], *found["helped"]):
         lines += map(_below, wrapped(screen.visible(found["excerpt"]), room, most=2, more=more))
     for helped in found["helped"]:
         lines += map(_below, wrapped(f"helped: {screen.visible(helped)}", room, "green", most=2, more=more))

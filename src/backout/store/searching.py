@@ -17,13 +17,18 @@ _FETCHED = 200
 """So many passages are fetched by SQLite's own bm25, to be ranked."""
 _TYPED = 12
 """So many words are typed at most: all of them are asked for first. What is longer was pasted."""
-_READ = 150_000
+_EVERYWHERE = 20_000
+"""What as many entries hold tells nothing by itself: the newest of them are taken, instead of judging all."""
+_READ = 50_000
 """So many rows may be read for one question: beyond that, common words are left out. It bounds the time."""
 _BESIDE = """
 ATTACH ':memory:' AS beside;
 CREATE VIRTUAL TABLE beside.word USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
 CREATE VIRTUAL TABLE beside.vocabulary USING fts5vocab (word, row);
 """
+
+_Place = tuple[str, int]
+"""The schema, and the row in it."""
 
 
 class Searching:
@@ -59,10 +64,8 @@ class Searching:
         known = self._known(asked)
         if len(text.split()) > _TYPED or "\n" in text.strip():
             return Found(self._best(asked, known, limit))
-        if found := self._fetched(query):
-            order = [at for at, _ in ranked(asked, known, [passage(event, self._now) for event, _ in found])]
-            rest = sorted({*range(len(found))} - {*order})  # found by a word that was only begun
-            return Found(tuple(Hit(*found[at]) for at in (order + rest)[:limit]))
+        if places := self._fetched(query):
+            return Found(self._ranked(asked, known, places, limit, text.rsplit(maxsplit=1)[-1]))
         return Found(self._best(asked, known, limit), self._meant(text))
 
     def _best(self, asked: Question, known: Known, limit: int) -> tuple[Hit, ...]:
@@ -73,13 +76,20 @@ class Searching:
             rows += known.holding[word]
             if rows <= _READ or not chosen:
                 chosen.append(word)
-        if not chosen:
-            return ()
-        found = [event for event, _ in self._fetched(" OR ".join(f'"{word}"' for word in chosen))]
+        places = self._fetched(" OR ".join(f'"{word}"' for word in chosen)) if chosen else []
+        return self._ranked(asked, known, places, limit)
+
+    def _ranked(
+        self, asked: Question, known: Known, places: Sequence[_Place], limit: int, begun: str | None = None
+    ) -> tuple[Hit, ...]:
+        """Rank what was fetched; where a word was only `begun`, all of it is an answer."""
+        found = [self._event(place) for place in places]
         passages = [passage(event, self._now) for event in found]
-        best = ranked(asked, known, passages)[:limit]
+        order = [at for at, _ in ranked(asked, known, passages)]
+        if begun is not None:
+            order += sorted({*range(len(found))} - {*order})
         weights = weigh(asked, known)
-        return tuple(Hit(found[at], excerpt(asked, weights, passages[at])) for at, _ in best)
+        return tuple(Hit(found[at], excerpt(asked, weights, passages[at], begun or "")) for at in order[:limit])
 
     def _known(self, asked: Question) -> Known:
         """Ask the index how many passages there are, and how many hold each word of the question."""
@@ -91,19 +101,20 @@ class Searching:
                     holding[word] = holding.get(word, 0) + count
         return Known(stored + len(self._beside), holding)
 
-    def _fetched(self, query: str) -> list[tuple[Event, str]]:
-        """Give the events that a query of FTS5 finds, best (bm25) first, and what it shows of each."""
-        found: list[tuple[Event, str]] = []
+    def _fetched(self, query: str) -> list[_Place]:
+        """Give where a query of FTS5 finds something, best (bm25) first; of what is everywhere the newest."""
+        found: list[_Place] = []
         for schema in reversed(self._schemas):
-            rows = self._rows(
-                f"SELECT rowid, snippet(word, 0, '', '', '…', 16) FROM {schema}.word"  # noqa: S608
-                " WHERE word MATCH ? ORDER BY rank, rowid DESC LIMIT ?",
-                (query, _FETCHED),
-            )
-            found += [(self._named(schema, rowid), " ".join(shown.split())) for rowid, shown in list(rows)]
+            matching = f"FROM {schema}.word WHERE word MATCH ?"  # the schema is one of two names of ours
+            counted = f"SELECT count(*) FROM (SELECT 1 {matching} LIMIT ?)"  # noqa: S608
+            ((count,),) = self._rows(counted, (query, _EVERYWHERE))
+            order = "rank" if count < _EVERYWHERE else "rowid DESC"
+            rows = self._rows(f"SELECT rowid {matching} ORDER BY {order} LIMIT ?", (query, _FETCHED))
+            found += [(schema, rowid) for (rowid,) in rows]
         return found
 
-    def _named(self, schema: str, rowid: int) -> Event:
+    def _event(self, place: _Place) -> Event:
+        schema, rowid = place
         if schema == "beside":
             return self._beside[rowid]
         return self._event_of(next(self._rows("SELECT * FROM event WHERE seq = ?", (rowid,))))
@@ -115,13 +126,14 @@ class Searching:
         return " ".join(meant) if meant != given else None
 
     def _nearest(self, word: str) -> str | None:
-        lengths = (len(word) - _LENGTH_SLACK, len(word) + _LENGTH_SLACK)
-        known = [
-            term
-            for schema in self._schemas
-            for (term,) in self._rows(
-                f"SELECT term FROM {schema}.vocabulary WHERE length(term) BETWEEN ? AND ?",  # noqa: S608
-                lengths,
-            )
-        ]
+        """Look among the words that begin as this one does, or with its second letter: reading all takes seconds."""
+        known: list[str] = []
+        for schema in self._schemas:
+            for first in dict.fromkeys(word[:2]):
+                rows = self._rows(
+                    f"SELECT term FROM {schema}.vocabulary"  # noqa: S608
+                    " WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?",
+                    (first, chr(ord(first) + 1), len(word) - _LENGTH_SLACK, len(word) + _LENGTH_SLACK),
+                )
+                known += [term for (term,) in rows]
         return word if word in known else nearest(word, known)

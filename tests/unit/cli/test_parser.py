@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, do, guard, look, parity, run, shell, split, tell
+from backout.cli import commands, do, guard, look, parity, run, search, shell, split, tell
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 from backout.model import rules
@@ -26,6 +26,8 @@ VERBS = {
     "log": "log",
     "show": "show 20261123-170412-kfd",
     "tell": "tell client it is a package",
+    "search": "search gunicorn",
+    "import": "import postmortem.md",
     "look": "look production",
     "compare": "compare staging production",
     "drift": "drift production",
@@ -48,6 +50,8 @@ ELSEWHERE = {
     "shell": shell,
     "split": split,
     "tell": tell,
+    "search": search,
+    "import": search,
 }
 """Where the functions of commands are that have a module of their own."""
 LENIENT = {"note", "panic"}
@@ -106,7 +110,7 @@ def test_every_command_is_carried_out_by_the_function_of_its_name(
         asked.append(options.verb)
         return 3
 
-    monkeypatch.setattr(ELSEWHERE.get(verb, commands), verb, called)
+    monkeypatch.setattr(ELSEWHERE.get(verb, commands), "import_" if verb == "import" else verb, called)
     assert run(shlex.split(line)) == 3
     assert asked == [verb]
 
