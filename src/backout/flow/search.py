@@ -67,7 +67,7 @@ def similar(journal: Journal, text: str, limit: int = 3, but: str = "") -> tuple
 
     `but` is the id of the incident that is going on.
     """
-    hits = [hit for hit in journal.search(text, 10 * limit * _DEEPER).hits if _incident(hit.event) != but or not but]
+    hits = [hit for hit in journal.search(text, 4 * limit * _DEEPER).hits if _incident(hit.event) != but or not but]
     kinds = [hit for hit in hits if hit.event.type == POSTMORTEM or _incident(hit.event)]
     return _grouped(journal, kinds, limit)
 
