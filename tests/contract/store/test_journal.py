@@ -165,7 +165,13 @@ def test_hashes_are_not_words(journal: Journal) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("gunicron", "gunicorn"), ("setuptols", "setuptools"), ("flsk pinned", "flask pinned"), ("FLAKS", "flask")],
+    [
+        ("gunicron", "gunicorn"),
+        ("setuptols", "setuptools"),
+        ("flsk pinned", "flask pinned"),
+        ("FLAKS", "flask"),
+        ("ugnicorn", "gunicorn"),
+    ],
 )
 def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(journal: Journal, typed: str, meant: str) -> None:
     """Under stress people mistype, and "nothing found" is believed."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backout.store import Journal
+import pytest
+
+from backout.store import Journal, searching
 from backout.store.folders import LARGEST_BYTES, MOST_FILES, notes
 from backout.store.journal import Event
 
@@ -57,6 +59,17 @@ def test_what_holds_all_words_is_found_alone(journal: Journal) -> None:
     postmortem(journal, "gunicorn memory", "leaked")
     assert titles(journal, "gunicorn memory") == ["gunicorn memory"]
     assert titles(journal, "gunicorn mem") == ["gunicorn memory"]
+
+
+def test_of_what_is_everywhere_the_newest_is_judged_alone(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word of 200,000 entries tells nothing, and judging each of them takes a second."""
+    monkeypatch.setattr(searching, "_EVERYWHERE", 4)
+    monkeypatch.setattr(searching, "_FETCHED", 2)
+    for number in range(5):
+        postmortem(journal, f"{number}", "gunicorn" + " and so on" * number)
+    assert set(titles(journal, "gunicorn")) == {"3", "4"}
+    postmortem(journal, "rare", "flask")
+    assert titles(journal, "gunicorn flask and some more that nobody wrote")[0] == "rare"
 
 
 def test_what_lies_beside_is_ranked_along_and_forgotten_afterwards(journal: Journal) -> None:
