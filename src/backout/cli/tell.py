@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backout import bootstrap
@@ -16,7 +16,7 @@ from backout.cli.telling import FIELDS
 from backout.config.find import load
 from backout.config.nearest import did_you_mean
 from backout.config.values import Config
-from backout.errors import RefusedError, UsageError
+from backout.errors import InterruptedError, RefusedError, UsageError
 from backout.flow import tell as flow
 from backout.flow.incidents import current, read
 from backout.flow.notices import Draft, Wish, drafts
@@ -64,17 +64,19 @@ class _Desk:
             self._show(document)
             return 0
         self._require_wanted(document)
-        names = self._outbox.tell(incident, words, bootstrap.new_change_id)
+        with _interruptible():
+            names = self._outbox.tell(incident, words, bootstrap.new_change_id)
         return self._end(flow.document(self._journal, names))
 
     def go_on(self) -> int:
         """Send what is due once more, or settle what a person names."""
         options = self._options
-        if options.retry:
-            names = [*self._outbox.retry(), *flow.unsettled(self._journal, time.time())]
-        else:
-            name = options.sent if options.again is None else options.again
-            names = [self._outbox.decide(name, again=options.again is not None)]
+        with _interruptible():
+            if options.retry:
+                names = [*self._outbox.retry(), *flow.unsettled(self._journal, time.time())]
+            else:
+                name = options.sent if options.again is None else options.again
+                names = [self._outbox.decide(name, again=options.again is not None)]
         return self._end(flow.document(self._journal, names))
 
     def _incident(self) -> Incident:
@@ -162,6 +164,19 @@ class _Desk:
 
             put(outcome(document, self._screen))
         return code
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say what Ctrl-C leaves: of what was under way nobody knows, and that is on record."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedError(
+            "Interrupted.",
+            state="What was sent is sent; a new notice goes nowhere else by itself.",
+            next="backout tell --retry shows where each delivery stands.",
+        ) from None
 
 
 def _asked(question: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from backout.model.incident import CLOCK, DELIVERY, ENTRY, HYPOTHESIS, INCIDENT,
 from backout.model.notice import UNKNOWN, Delivery, deliveries, doubtful, due, each_target, target_name, words_sent
 
 if TYPE_CHECKING:  # a reminder must not wait for what reads a configuration and writes notices
+    import subprocess
+
     from backout.config.values import Config
     from backout.flow.notices import Draft
     from backout.store.journal import Journal
@@ -57,6 +58,8 @@ def retry_in_background(journal: Journal, config: Config, now: float) -> subproc
     """
     if journal.is_sending() or not any(_is_due(one, config, now) for one in _places(journal, now)):
         return None
+    import subprocess  # where it is needed alone: a reminder is asked for by commands that must feel instant
+
     words = [*(["--config", config.path] if config.path else []), "tell", "--retry", "--quiet"]
     return subprocess.Popen(
         [sys.executable, "-m", "backout", *words],

@@ -6,11 +6,9 @@ are Statuspage's (https://developer.statuspage.io, "incidents").
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from backout.model import shape
 from backout.model.incident import CONFIRMED, DELIVERY, NOTICE, RESOLVED, Entry, Incident
@@ -205,6 +203,9 @@ def target_name(target: str) -> str:
     scheme, _, rest = target.partition(":")
     if is_mail(target):
         return f"mailto:{rest}"
+    import hashlib  # here alone: most commands that ask for a word due have no such target
+    from urllib.parse import urlsplit
+
     mark = hashlib.sha256(target.encode("utf-8", "surrogatepass")).hexdigest()[:4]
     try:
         parts = urlsplit(target)

@@ -222,3 +222,43 @@ def test_a_content_is_kept_once_and_given_by_its_hash(opened: Callable[[], Journ
     assert names == [hashlib.sha256(content).hexdigest() for content in (b"packages", b"", b"packages")]
     assert other.keep([b"packages", b"files"])[0] == names[0]
     assert [one.content(name) for name in (*names[:2], "0" * 64)] == [b"packages", b"", None]
+
+
+def test_only_events_of_the_kinds_that_are_asked_for_are_given(opened: Callable[[], Journal]) -> None:
+    """A reminder is asked for at every command: it must not read ten thousand notes."""
+    journal = opened()
+    for kind in ("note", "notice", "delivery", "note"):
+        journal.append(at=1, actor="ada", type="entry", body={"kind": kind})
+    journal.append(at=1, actor="ada", type="incident", body={"id": "i1"})
+    told = [event.body["kind"] for event in journal.events(type="entry", kinds=("notice", "delivery"))]
+    assert told == ["notice", "delivery"]
+    assert len([*journal.events()]) == 5
+
+
+def test_one_sends_at_a_time_and_the_lock_goes_with_the_process(
+    opened: Callable[[], Journal], address: str, kind: str
+) -> None:
+    """Two who send the same would send it twice; a lock that a dead process kept would let nobody send any more."""
+    holder = f"""
+import sys
+from pathlib import Path
+address = sys.argv[1]
+{OPEN_IN_PROCESS[kind]}
+with journal.sending(0) as alone:
+    print(alone, flush=True)
+    sys.stdin.read()
+"""
+    journal = opened()
+    assert not journal.is_sending()
+    words = [sys.executable, "-c", holder, address]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        assert journal.is_sending()
+        with journal.sending(0) as alone:
+            assert not alone
+        other.kill()
+    assert not journal.is_sending()
+    with journal.sending(0) as alone:
+        assert alone
+        assert opened().is_sending()
