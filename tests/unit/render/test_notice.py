@@ -43,7 +43,9 @@ class Shown(HTMLParser):
 @pytest.mark.parametrize("type", TYPES)
 def test_every_field_that_a_notice_must_hold_stands_in_text_and_html(type: str) -> None:
     """A field that is asked for and not shown would be a promise that nobody reads."""
-    fields = {name: NOON if name in ("next_at", "since") else f"the {name} & <so>" for name in FIELDS[type]}
+    fields: dict[str, Any] = {
+        name: NOON if name in ("next_at", "since") else f"the {name} & <so>" for name in FIELDS[type]
+    }
     told = written(type, **fields)
     shown = Shown(told.html)
     for value in fields.values():
