@@ -20,7 +20,7 @@ from backout.errors import InterruptedError, RefusedError, UsageError
 from backout.flow import tell as flow
 from backout.flow.incidents import current, read
 from backout.flow.notices import Draft, Wish, drafts
-from backout.flow.outbox import Outbox
+from backout.flow.outbox import Outbox, require_decided
 from backout.model.incident import Incident
 from backout.model.notice import Delivery
 from backout.store.journal import Journal
@@ -63,6 +63,8 @@ class _Desk:
         if self._options.dry_run:
             self._show(document)
             return 0
+        if not self._journal.is_sending():
+            require_decided(incident, words)  # before anybody is asked; where it counts it is looked at once more
         self._require_wanted(document)
         with _interruptible():
             names = self._outbox.tell(incident, words, bootstrap.new_change_id)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from backout.config.values import Config
-from backout.errors import ConflictError, FailedError, UsageError
+from backout.errors import ConflictError, FailedError, NeedsPersonError, UsageError
 from backout.flow.incidents import record
 from backout.flow.notices import Draft
 from backout.flow.tell import address, standing, standing_deliveries
@@ -20,6 +20,7 @@ from backout.model.notice import (
     SENT,
     TRYING,
     UNKNOWN,
+    UPDATE,
     WAITING,
     Delivery,
     Message,
@@ -54,6 +55,7 @@ class Outbox(NamedTuple):
         """
         with self._alone():
             self._require_unsaid(incident, words)
+            require_decided(standing(self.journal)[incident.id], words)
             names = [self._put(incident, word, f"n{new_id()}") for word in words]
             places = [key for key in standing_deliveries(self.journal, incident.id) if key[0] in names]
             try:
@@ -177,3 +179,18 @@ class Outbox(NamedTuple):
         raise UsageError(
             f"No delivery {id} waits for a decision.", state="Nothing was sent.", next="backout tell --retry"
         )
+
+
+def require_decided(incident: Incident, words: Iterable[Draft]) -> None:
+    """Stop where an audience may already have a word of this type: a person decides first. Asked where nobody sends.
+
+    An update says something new each time; it need not wait for the one before.
+    """
+    told = {(word.audience.key, word.type) for word in words if word.type != UPDATE}
+    for one in deliveries(incident.entries, sending=False).values():
+        if one.state == UNKNOWN and not one.overtaken and (one.audience, one.type) in told:
+            raise NeedsPersonError(
+                f"Nobody knows whether {one.target} has this word already: {one.reply}.",
+                state="Nothing was sent.",
+                next=f"Ask them. If they have it: backout tell --sent {one.id}; else: backout tell --again {one.id}",
+            )

@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Mapping
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
@@ -22,6 +23,7 @@ WITHIN_S = 20.0
 """How long to wait for a connection, and for each answer of the server."""
 _GO_AHEAD, _ACCEPTED = 354, 250
 _REPLY_CHARS = 300
+_ADDRESS = re.compile(r"([\w.!#$%&'*+/=?^`{|}~-]+)@([A-Za-z0-9.-]*[A-Za-z0-9])", re.ASCII)
 _PORTS = {"starttls": 25, "tls": 465, "none": 25}
 _POLICY = SMTP.clone(cte_type="7bit")  # no server has to be asked whether it takes more
 
@@ -58,23 +60,34 @@ def send(
     """
     secret = ""
     try:
+        to = _address(target.partition(":")[2].partition("?")[0].strip())  # RFC 6068
         secret = _password(server, environ)
         with contextlib.closing(_open(server, within_s)) as smtp:
             _prepare(smtp, server, secret)
-            return _hand_over(smtp, sender_of(server), _address(target), message)
+            return _hand_over(smtp, _sender(server), to, message)
     except (_RefusedError, smtplib.SMTPException, OSError, UnicodeError, ValueError) as error:
         words = _words_of(error)
         return Result(FAILED, words.replace(secret, MASK) if secret else words)
 
 
-def sender_of(server: Server) -> str:
+def _sender(server: Server) -> Address:
     """Give who the mail is from: what the configuration says, else whoever runs this, at this machine."""
-    return server.sender or f"{getpass.getuser()}@{socket.gethostname()}"
+    if server.sender:
+        name, address = parseaddr(server.sender)
+        return _address(address, name)
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return _address(f"{user}@{socket.gethostname()}")
 
 
-def _address(target: str) -> str:
-    """Give the address of `mailto:ADDRESS?subject=…` (RFC 6068)."""
-    return target.partition(":")[2].partition("?")[0].strip()
+def _address(text: str, name: str = "") -> Address:
+    """Take a plain address; of others the standard library makes errors of any kind, and few mail servers take them."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise _RefusedError(f"no mail can be sent to or from the address {text!r}")
+    return Address(name, match[1], match[2])
 
 
 def _password(server: Server, environ: Mapping[str, str]) -> str:
@@ -97,7 +110,7 @@ def _password(server: Server, environ: Mapping[str, str]) -> str:
 def _open(server: Server, within_s: float) -> smtplib.SMTP:
     """Reach the server, named by the sender's domain: our own full name would be asked of a DNS that may be down."""
     host, port = _place(server)
-    domain = parseaddr(sender_of(server))[1].rpartition("@")[2] or "localhost"
+    domain = _sender(server).domain
     if server.tls == "tls":
         context = ssl.create_default_context()
         return smtplib.SMTP_SSL(host, port, local_hostname=domain, timeout=within_s, context=context)
@@ -129,11 +142,11 @@ def _prepare(smtp: smtplib.SMTP, server: Server, secret: str) -> None:
         smtp.login(server.user, secret)
 
 
-def _hand_over(smtp: smtplib.SMTP, sender: str, to: str, message: Message) -> Result:
+def _hand_over(smtp: smtplib.SMTP, sender: Address, to: Address, message: Message) -> Result:
     """Give the mail to the server, and hear what it says to each part."""
     data = re.sub(rb"(?m)^\.", b"..", _mail(sender, to, message).as_bytes()) + b".\r\n"  # RFC 5321, 4.5.2
-    _expect(smtp.mail(parseaddr(sender)[1]), _ACCEPTED)
-    _expect(smtp.rcpt(to), _ACCEPTED, 251)
+    _expect(smtp.mail(sender.addr_spec), _ACCEPTED)
+    _expect(smtp.rcpt(to.addr_spec), _ACCEPTED, 251)
     _expect(smtp.docmd("DATA"), _GO_AHEAD)
     smtp.send(data)  # where this fails, the end of the mail was not sent: the server must not take it
     try:
@@ -152,7 +165,7 @@ def _expect(answer: tuple[int, bytes], *wanted: int) -> None:
         raise _RefusedError(_said(*answer))
 
 
-def _mail(sender: str, to: str, message: Message) -> EmailMessage:
+def _mail(sender: Address, to: Address, message: Message) -> EmailMessage:
     """Write the mail; Auto-Submitted keeps out-of-office answers away (RFC 3834, 5)."""
     mail = EmailMessage(_POLICY)
     for name, value in (
@@ -179,7 +192,7 @@ def _words_of(error: Exception) -> str:
         words = error.smtp_error
         return _said(error.smtp_code, words if isinstance(words, bytes) else words.encode())
     if isinstance(error, UnicodeError):
-        return "the address is not ASCII, which few mail servers take"
+        return "the mail server takes ASCII alone"
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return "no answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -44,9 +44,9 @@ def delivery(place: dict[str, Any], screen: Screen, zone: tzinfo | None = None) 
 
 def _notice(row: dict[str, Any], screen: Screen) -> list[Text]:
     room = screen.width - LABEL
-    targets = ", ".join(place["target"] for place in row["deliveries"])
-    to = Text.assemble((screen.visible(row["audience"]), "bold"), f"  {screen.visible(targets)}")
-    lines = [*labelled("To", [to]), *labelled("Subject", wrapped(screen.visible(row["subject"]), room, "bold"))]
+    targets = [Text(screen.visible(place["target"])) for place in row["deliveries"]]
+    to = [Text(screen.visible(row["audience"]), "bold"), *targets]
+    lines = [*labelled("To", to), *labelled("Subject", wrapped(screen.visible(row["subject"]), room, "bold"))]
     lines += labelled("Text", _marked(row, screen))
     for doubt in row["doubtful"]:
         words = screen.visible(f'"{doubt["words"]}" is {doubt["why"]}.')

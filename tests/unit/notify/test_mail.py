@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backout.model.notice import Message
 from backout.notify.mail import Server, send
@@ -86,6 +88,14 @@ def test_a_server_that_is_not_there_fails() -> None:
     assert send(Server(f"127.0.0.1:{free_port()}", "a@b.example"), TO, MESSAGE) == ("failed", "Connection refused")
     assert send(Server("no port:x", "a@b.example"), TO, MESSAGE).state == "failed"
     assert send(Server(f"127.0.0.1:{free_port()}", "a@b.example"), "mailto:ü@b.example", MESSAGE).state == "failed"
+
+
+@given(st.text("ab@.,;:<>()[]\"\\ '=?%\u00e9\n", max_size=8))
+def test_an_address_that_is_none_is_refused_in_words_whatever_it_is(text: str) -> None:
+    """The standard library's own parser raises errors of any kind, and the other targets still have to hear of it."""
+    result = send(Server("127.0.0.1:1", "a@b.example"), f"mailto:{text}", MESSAGE, within_s=0.2)
+    assert result.state == "failed"
+    assert send(Server("127.0.0.1:1", text or "@"), TO, MESSAGE, within_s=0.2).state == "failed"
 
 
 def test_the_password_is_read_when_it_is_needed_and_is_in_no_answer(tmp_path: Path) -> None:
