@@ -11,6 +11,7 @@ from typing import Any
 
 from backout import bootstrap
 from backout.cli.person import who
+from backout.cli.reminding import remind
 from backout.cli.screens import put, put_json, screen
 from backout.cli.telling import FIELDS
 from backout.config.find import load
@@ -43,7 +44,9 @@ def tell(options: Namespace) -> int:
         desk = _Desk(options, config, journal)
         if options.retry or options.sent is not None or options.again is not None:
             return desk.go_on()
-        return desk.tell()
+        code = desk.tell()
+        remind(options, journal, config)
+        return code
 
 
 class _Desk:

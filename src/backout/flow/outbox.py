@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ class Outbox(NamedTuple):
     wait_s: float = _WAIT_S
     clock: Callable[[], float] = time.time
 
-    def tell(self, incident: Incident, words: Iterable[Draft], new_id: Callable[[], str]) -> list[str]:
+    def tell(self, incident: Incident, words: Sequence[Draft], new_id: Callable[[], str]) -> list[str]:
         """Record notices, send each to its targets, one at a time, and record each result; give the notices' ids.
 
         Somebody else who told one of the audiences meanwhile is a ConflictError, and nothing is sent.
@@ -56,7 +56,9 @@ class Outbox(NamedTuple):
         with self._alone():
             self._require_unsaid(incident, words)
             require_decided(standing(self.journal)[incident.id], words)
-            names = [self._put(incident, word, f"n{new_id()}") for word in words]
+            names = self._names(len(words), new_id)
+            for name, word in zip(names, words, strict=True):
+                self._put(incident, word, name)
             places = [key for key in standing_deliveries(self.journal, incident.id) if key[0] in names]
             try:
                 for key in places:
@@ -113,7 +115,19 @@ class Outbox(NamedTuple):
             if len(now.get(key, ())) != len(before.get(key, ())):
                 raise ConflictError(f"Somebody told {key} meanwhile.", state="Nothing was sent.", next="backout tell")
 
-    def _put(self, incident: Incident, word: Draft, name: str) -> str:
+    def _names(self, count: int, new_id: Callable[[], str]) -> list[str]:
+        """Give names that no notice has: several are made in a second, and the letters of an id may be the same."""
+        taken = {
+            entry.body.get("notice") for known in standing(self.journal).values() for entry in known.of_kind(NOTICE)
+        }
+        names: list[str] = []
+        while len(names) < count:
+            name = f"n{new_id()}"
+            if name not in taken and name not in names:
+                names.append(name)
+        return names
+
+    def _put(self, incident: Incident, word: Draft, name: str) -> None:
         """Record what is to go where, before anything goes."""
         (html,) = self.journal.keep([word.html.encode()])
         more = {
@@ -130,7 +144,6 @@ class Outbox(NamedTuple):
             "next_at": word.fields.get("next_at"),
         }
         record(self.journal, self.who, incident.id, NOTICE, word.subject, more=more, at=self.clock())
-        return name
 
     def _attempt(self, incident: str, key: tuple[str, str]) -> None:
         """Send a notice to one target: that it is tried is recorded first, what came of it afterwards."""

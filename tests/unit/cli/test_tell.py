@@ -90,6 +90,12 @@ def test_with_yes_each_target_gets_its_own_mail(tell: Tell, server: Post) -> Non
     assert tell("--retry") == (0, "Nothing waits to be sent.\n")
 
 
+def test_it_ends_with_the_next_word_that_is_due(tell: Tell) -> None:
+    """Nobody looks at a clock while a site is down."""
+    assert tell("--yes")[1].endswith("The next word to client is due in 29 min: backout tell\n")
+    assert "due in" not in tell("--dry-run", "--quiet", "--changed", "a", "--remedy", "b")[1]
+
+
 def test_a_target_that_is_refused_is_shouted_about(tell: Tell, server: Post) -> None:
     """What, why, when it is tried again, and the command."""
     server.refuses = {"boss@client.example"}

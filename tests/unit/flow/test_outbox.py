@@ -229,6 +229,15 @@ def test_kill_9_between_the_server_s_yes_and_our_record_leaves_it_unknown(scene:
     assert list(scene.states().values()) == ["unknown", "sent"]
 
 
+def test_two_notices_never_have_one_name(scene: Scene) -> None:
+    """Ids are a second and three letters: with ten audiences the same ones come once in a hundred incidents."""
+    two = Config(audiences=(Audience("client", (CLIENT,)), Audience("boss", (BOSS,))))
+    ids = iter(["1", "1", "2"])
+    words = drafts(scene.known(), two, Wish(), scene.now)
+    assert scene.outbox(Sender(), two).tell(scene.known(), words, lambda: next(ids)) == ["n1", "n2"]
+    assert list(scene.states()) == [("n1", CLIENT), ("n2", BOSS)]
+
+
 def test_ctrl_c_lets_nothing_go_out_later_by_itself(scene: Scene) -> None:
     """Who stops it means it; of the one under way nobody knows."""
 
