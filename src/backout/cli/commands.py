@@ -387,9 +387,17 @@ def log(options: Namespace) -> int:
     return 0
 
 
-@_also_on_several
 def show(options: Namespace) -> int:
-    """`backout show`."""
+    """`backout show`, of a change or of an incident."""
+    if options.on_host:
+        return _show_change(options)
+    from backout.cli.export import timeline
+
+    return timeline(options)
+
+
+@_also_on_several
+def _show_change(options: Namespace) -> int:
     with _session(options, _chosen(options)) as (session, _):
         change, effects = record.show(session, options.change)
         said = record.output(session, options.change) if options.output else b""

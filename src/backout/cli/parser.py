@@ -14,7 +14,21 @@ from backout.model.fact import KINDS
 from backout.render.screen import Screen
 
 _NOT_ON_HOST = {
-    *("init", "drill", "look", "compare", "drift", "guard", "note", "shell", "do", "tell", "search", "import"),
+    *(
+        "init",
+        "drill",
+        "look",
+        "compare",
+        "drift",
+        "guard",
+        "note",
+        "shell",
+        "do",
+        "tell",
+        "export",
+        "search",
+        "import",
+    ),
 }
 """Commands that work on no host, or open it by themselves."""
 _WITH_CHECKS = ("rehearse", "run", "edit", "back", "split", "panic")
@@ -47,6 +61,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             _require_dashes(options, words[:split], unread)
         parser.error(f"unrecognized arguments: {' '.join(unread)}")
     options.command = words[split + 1 :]
+    if options.verb == "show" and re.fullmatch(r"i[0-9]{8}-.*", options.change):
+        options.on_host = False  # an incident is in the journal
     if options.command and not getattr(options, "takes_command", False):
         raise UsageError(f"backout {options.verb} takes no command after --.", next=f"backout {options.verb} --help")
     return options
@@ -77,7 +93,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    meeting = (_panic, _note, _do, _shell, _tell, _search, _import)
+    meeting = (_panic, _note, _do, _shell, _tell, _export, _search, _import)
     for add in (*changing, *meeting, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
@@ -313,8 +329,8 @@ def _log(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
 
 
 def _show(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    verb = _verb(verbs, shared, "show", "one change: who, why, what it did")
-    verb.add_argument("change", metavar="ID", help="the change")
+    verb = _verb(verbs, shared, "show", "one change: who, why, what it did; one incident: its timeline")
+    verb.add_argument("change", metavar="ID", help="the change, or the incident")
     verb.add_argument("--output", action="store_true", help="show what the command wrote, too")
 
 
@@ -466,6 +482,13 @@ def _shell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
         "-e", "--environment", dest="on", metavar="ENV|HOST", help="on this host, or that of this environment, over ssh"
     )
     verb.add_argument("--incident", metavar="ID", help="the incident that they belong to (default: the open one)")
+
+
+def _export(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    from backout.cli.closing import export_grammar
+
+    text = "an incident as a page, a picture, a document, a public text or a script"
+    export_grammar(_verb(verbs, shared, "export", text, "export"))
 
 
 def _gc(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -55,6 +55,8 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "guards",
             "hosts",
             "imported",
+            "incident",
+            "incidents",
             "init",
             "looks",
             "note",
