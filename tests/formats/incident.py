@@ -40,7 +40,11 @@ def main() -> None:
         told.change(BEGIN + 600, "20261025-004000-fgh", "pip", "install", "setuptools==65.5.0")
         told.command(BEGIN + 900, "df", "-h", host="web1", output="/dev/vda1 40G\n")
         told.check(BEGIN + 1200, "healthy")
-        for name, words in (("incident-1", ["export"]), ("incidents-1", ["export", "--list"])):
+        for name, words in (
+            ("incident-1", ["export"]),
+            ("incidents-1", ["export", "--list"]),
+            ("calm-1", ["calm", "--word", "seen"]),
+        ):
             line = [sys.executable, "-m", "backout", "--json", *words]
             done = subprocess.run(line, cwd=folder, capture_output=True, check=False)
             assert done.returncode == 0, done

@@ -1,11 +1,42 @@
-"""What `backout export` takes on its command line."""
+"""What `backout calm` and `backout export` take on their command lines."""
 
 from __future__ import annotations
 
 import argparse
+from datetime import date
 
 FORMS = ("md", "html", "json", "svg", "public", "script")
 """What an incident can be written as."""
+
+
+def calm_grammar(verb: argparse.ArgumentParser) -> None:
+    """Add what `calm` takes."""
+    verb.add_argument("-e", "--environment", metavar="ENV", help="the incident that is open there")
+    verb.add_argument("--incident", metavar="ID", help="the incident (default: the one that was opened last)")
+    verb.add_argument("--word", metavar="TEXT", help="it is over, whatever the checks say, and why you say so")
+    options: list[tuple[str, str]] = [
+        ("--why", "why it happened, for the letter"),
+        ("--done", "what was done"),
+        ("--lost", "which data were lost, or none"),
+        ("--again", "whether it can happen again (default: not known yet, and when that is reviewed)"),
+    ]
+    for option, text in options:
+        verb.add_argument(option, metavar="TEXT", help=text)
+    verb.add_argument(
+        "--review",
+        type=day,
+        metavar="DATE",
+        help="the day of the review, such as 2026-12-01 (default: next working day)",
+    )
+
+
+def day(text: str) -> date:
+    """Read a day such as 2026-12-01."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is not a day such as 2026-12-01"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def export_grammar(verb: argparse.ArgumentParser) -> None:

@@ -14,21 +14,8 @@ from backout.model.fact import KINDS
 from backout.render.screen import Screen
 
 _NOT_ON_HOST = {
-    *(
-        "init",
-        "drill",
-        "look",
-        "compare",
-        "drift",
-        "guard",
-        "note",
-        "shell",
-        "do",
-        "tell",
-        "export",
-        "search",
-        "import",
-    ),
+    *("init", "drill", "look", "compare", "drift", "guard"),
+    *("note", "shell", "do", "tell", "calm", "export", "search", "import"),
 }
 """Commands that work on no host, or open it by themselves."""
 _WITH_CHECKS = ("rehearse", "run", "edit", "back", "split", "panic")
@@ -93,7 +80,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    meeting = (_panic, _note, _do, _shell, _tell, _export, _search, _import)
+    meeting = (_panic, _note, _do, _shell, _tell, _calm, _export, _search, _import)
     for add in (*changing, *meeting, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
@@ -482,6 +469,13 @@ def _shell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
         "-e", "--environment", dest="on", metavar="ENV|HOST", help="on this host, or that of this environment, over ssh"
     )
     verb.add_argument("--incident", metavar="ID", help="the incident that they belong to (default: the open one)")
+
+
+def _calm(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    from backout.cli.closing import calm_grammar
+
+    text = "the end of an incident: resolved once the checks are healthy, then what is to be said"
+    calm_grammar(_verb(verbs, shared, "calm", text, "calm"))
 
 
 def _export(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -343,3 +343,19 @@ def after(state: str, attempt: int) -> str:
 
 def _notices(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.kind == NOTICE and _NOTICE(entry.body)]
+
+
+def drafted(incident: Incident, audience: str, type: str) -> Entry | None:
+    """Give the newest draft of a notice to an audience, which `calm` wrote and nobody sent; None where there is none.
+
+    A draft has no targets, so that nothing sends it by itself; what is sent is a notice of its own.
+    """
+    found = [entry for entry in _notices(incident.entries) if entry.body.get("draft") is True]
+    own = [entry for entry in found if (entry.body["audience"], entry.body["type"]) == (audience, type)]
+    return own[-1] if own else None
+
+
+def is_told(incident: Incident, draft: Entry) -> bool:
+    """Tell whether what was drafted was sent since: some target took a notice of its type that is no older."""
+    sent = words_sent(incident).get(draft.body["audience"], ())
+    return any(entry.body["type"] == draft.body["type"] and entry.seq > draft.seq for entry in sent)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import commands, do, export, guard, look, parity, run, search, shell, split, tell
+from backout.cli import calm, commands, do, export, guard, look, parity, run, search, shell, split, tell
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 from backout.model import rules
@@ -28,6 +28,7 @@ VERBS = {
     "tell": "tell client it is a package",
     "search": "search gunicorn",
     "import": "import postmortem.md",
+    "calm": "calm --review 2026-12-01",
     "export": "export --as html",
     "look": "look production",
     "compare": "compare staging production",
@@ -44,6 +45,7 @@ VERBS = {
 """Each command, used rightly."""
 ELSEWHERE = {
     "do": do,
+    "calm": calm,
     "export": export,
     "look": look,
     "compare": parity,

@@ -41,6 +41,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
         f"backout.{word}/1"
         for word in (
             "back",
+            "calm",
             "changes",
             "do",
             "doctor",

@@ -1,0 +1,85 @@
+"""`backout calm`: ask the checks, say that it is over, and show what is still to be done and said."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from backout import bootstrap
+from backout.cli.commands import _fleet
+from backout.cli.person import who
+from backout.cli.screens import put, put_json, screen
+from backout.config.find import load
+from backout.config.values import Environment
+from backout.errors import UsageError
+from backout.flow.calm import FIELDS, Asked, Calm, Closing, meant
+from backout.model.incident import OPEN
+from backout.render.letter import next_working_day
+
+_QUESTIONS = {
+    "why": "Why did it happen?",
+    "done": "What was done?",
+    "lost": "Which data were lost (none)?",
+}
+_DEFAULTS = {"lost": "none"}
+
+
+def calm(options: Namespace) -> int:
+    """`backout calm`."""
+    config, today = load(options.config), datetime.now().astimezone().date()
+    if options.review is not None and options.review < today:
+        raise UsageError(f"--review {options.review} is over.", next="Name a day that is to come.")
+    if options.word is not None and not options.word.strip():
+        raise UsageError("--word says why it is over; it is empty.", next='backout calm --word "why you say so"')
+    if options.environment is not None:
+        config.environment(options.environment)
+    with contextlib.closing(bootstrap.journal()) as journal:
+        name = meant(journal, options.incident, options.environment)
+        one = Calm(journal, config, str(who()), name, bootstrap.new_change_id)
+        closing = Closing(options.word or "", options.review, _given(options))
+        asked = Asked()
+        if one.told.state == OPEN:
+            asked = _asked(options, one, one.environment)
+            one.resolve(asked, closing.word)
+        drafts = one.write(closing, lambda: next_working_day(today))
+        if answers := _answers(options, drafts):
+            drafts = one.write(Closing(fields={**closing.fields, **answers}), lambda: next_working_day(today))
+        document = one.document(asked, drafts)
+    if options.json:
+        put_json(document, "drafts")
+        return 0
+    from backout.render.calm import calm as drawn  # only where it is drawn
+
+    put(drawn(document, screen(options)))
+    return 0
+
+
+def _given(options: Namespace) -> dict[str, str]:
+    return {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
+
+
+def _asked(options: Namespace, one: Calm, environment: Environment | None) -> Asked:
+    """Ask the hosts; where no check is configured, nobody is asked."""
+    if environment is None or not environment.checks:
+        return Asked()
+    with _fleet(options, environment) as (fleet, console):
+        console.step(f"checking {environment.name}")
+        return one.ask(fleet)
+
+
+def _answers(options: Namespace, drafts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Ask at a terminal for what the drafts lack, each once; an answer may be left out."""
+    if options.json or options.quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return {}
+    found = {}
+    for field in dict.fromkeys(field for row in drafts for field in row["missing"] if field in _QUESTIONS):
+        sys.stderr.write(f"{_QUESTIONS[field]} ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+        if answer:
+            found[field] = answer.strip() or _DEFAULTS.get(field, "")
+    return {field: answer for field, answer in found.items() if answer}

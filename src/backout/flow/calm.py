@@ -1,0 +1,237 @@
+"""`backout calm`: resolved once the checks are healthy, or by word; then what is still paused, and what is to be said.
+
+Each step is recorded before the next, and is done only where the record lacks it: after a crash, calm again goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from backout.config.guards import zone_of
+from backout.config.values import LOCAL, Audience, Config, Environment
+from backout.errors import BackoutError, RefusedError, UsageError
+from backout.flow.export import downtimes
+from backout.flow.incidents import current, read, record, state
+from backout.flow.instant import instant
+from backout.flow.notices import Draft, draft
+from backout.model import notice
+from backout.model.check import HEALTHY
+from backout.model.downtime import downtime, turned_green
+from backout.model.incident import CHECK, CLOCK, INCIDENT, NOTICE, RESOLVED, Incident
+from backout.model.ledger import Change, entry_from
+from backout.model.ledger import fold as fold_changes
+from backout.model.notice import LETTER
+from backout.model.redact import redact
+from backout.render.letter import how_long, not_known_yet
+from backout.store.journal import Journal
+
+if TYPE_CHECKING:
+    from backout.flow.fleet import Fleet
+
+BY_CHECKS, BY_WORD = "checks", "word"
+FIELDS = ("why", "done", "lost", "again")
+"""What a person says for the letters."""
+
+
+class Closing(NamedTuple):
+    """What a person says at the end: that it is resolved, and the fields of the letters."""
+
+    word: str = ""
+    review: date | None = None
+    fields: Mapping[str, str] = {}
+
+
+class Asked(NamedTuple):
+    """What the checks said, a row each, and which hosts could not be asked."""
+
+    checks: tuple[dict[str, str], ...] = ()
+    unreached: tuple[dict[str, str], ...] = ()
+    hosts: tuple[str, ...] = ()
+    """What the hosts that were reached call themselves."""
+
+
+class Calm(NamedTuple):
+    """One closing of one incident."""
+
+    journal: Journal
+    config: Config
+    who: str
+    incident: str
+    new_id: Callable[[], str]
+
+    @property
+    def told(self) -> Incident:
+        """Give what is known of the incident now."""
+        return read(self.journal)[self.incident]
+
+    @property
+    def environment(self) -> Environment | None:
+        """Give the incident's environment; None where the configuration names none such."""
+        name = self.told.environment
+        return next((one for one in self.config.environments if one.name == name), None)
+
+    def ask(self, fleet: Fleet) -> Asked:
+        """Run the checks on the hosts, and put what they say on the timeline."""
+        results = fleet.everyone(fleet.each(lambda session: session.live_checks()))
+        rows, unreached = list[dict[str, str]](), list[dict[str, str]]()
+        for host, result in results.items():
+            if isinstance(result, BackoutError):
+                unreached.append({"host": host, "what": result.what})
+                continue
+            name = fleet.greetings[host].name
+            rows += [{"host": name, "name": r.name, "result": r.result, "output": redact(r.output)} for r in result]
+        for row in rows:
+            record(self.journal, self.who, self.incident, CHECK, f"{row['name']} is {row['result']}", more=row)
+        return Asked(tuple(rows), tuple(unreached), tuple(greeting.name for greeting in fleet.greetings.values()))
+
+    def resolve(self, asked: Asked, word: str) -> None:
+        """Say that it is over, by the checks or by word, and when it was mitigated; refused where neither tells so."""
+        red = [f"{row['name']} on {row['host']} is {row['result']}" for row in asked.checks if row["result"] != HEALTHY]
+        red += [f"{row['host']} could not be asked: {row['what'].rstrip('.')}" for row in asked.unreached]
+        if not word:
+            self._require_healthy(asked, red)
+        told = self.told
+        green = turned_green(told.entries)
+        if told.clock("mitigated") is None and green is not None and not red:
+            more = {"clock": "mitigated", "value": green}
+            record(self.journal, self.who, self.incident, CLOCK, "mitigated: the checks turned healthy", more=more)
+        by = BY_CHECKS if asked.checks and not red else BY_WORD
+        said = {"word": redact(word)} if word else {}
+        state(self.journal, self.who, self.incident, told.environment, RESOLVED, by=by, **said)
+
+    def _require_healthy(self, asked: Asked, red: list[str]) -> None:
+        if asked.checks and not red:
+            return
+        what = f"It is not over: {'; '.join(red)}." if red else "No check tells whether it is over."
+        raise RefusedError(
+            what,
+            state=f"Incident {self.incident} is open; nothing was changed.",
+            next=f'Where it is over all the same: backout calm --incident {self.incident} --word "why you say so"',
+        )
+
+    def write(self, closing: Closing, today: Callable[[], date]) -> list[dict[str, Any]]:
+        """Keep the drafts of what is to be said, where they are not kept as they are already."""
+        told, keys = self.told, notice.told_of(self.told, self.config.audiences)
+        rows = []
+        for audience in (one for one in self.config.audiences if one.key in keys):
+            rows.append(self._kept(told, self._resolved(told, audience, closing)))
+            rows.append(self._kept(told, self._letter(told, audience, closing, today)))
+        return rows
+
+    def _before(self, told: Incident, audience: Audience, type: str) -> Mapping[str, Any]:
+        known = notice.drafted(told, audience.key, type)
+        return known.body.get("fields", {}) if known is not None else {}
+
+    def _resolved(self, told: Incident, audience: Audience, closing: Closing) -> Draft:
+        given = {**self._before(told, audience, RESOLVED), **closing.fields}
+        since = told.clock("mitigated") or told.clock("resolved")
+        fields = {"since": since, "done": given.get("done", ""), "lost": given.get("lost", "")}
+        return draft(told, audience, RESOLVED, RESOLVED, fields)
+
+    def _letter(self, told: Incident, audience: Audience, closing: Closing, today: Callable[[], date]) -> Draft:
+        before = self._before(told, audience, LETTER)
+        given = {**before, **closing.fields}
+        if closing.review is not None or not given.get("again"):
+            again = closing.fields.get("again") or not_known_yet(closing.review or today())
+        else:
+            again = given["again"]
+        zone = zone_of(audience.zone) if audience.zone else None
+        down = how_long(downtime(told, audience.checks, time.time()), zone)
+        said = {name: given.get(name, "") for name in ("why", "done", "lost")}
+        return draft(told, audience, LETTER, RESOLVED, {"how_long": down, **said, "again": again})
+
+    def _kept(self, told: Incident, word: Draft) -> dict[str, Any]:
+        known = notice.drafted(told, word.audience.key, word.type)
+        body = known.body if known is not None and known.body.get("fields") == dict(word.fields) else self._keep(word)
+        return {
+            **{name: body[name] for name in ("notice", "audience", "type", "subject", "plain")},
+            "missing": list(word.missing),
+            "sent": known is not None and body is known.body and notice.is_told(told, known),
+        }
+
+    def _keep(self, word: Draft) -> Mapping[str, Any]:
+        (html,) = self.journal.keep([word.html.encode()])
+        more = {
+            "notice": f"n{self.new_id()}",
+            "draft": True,
+            "audience": word.audience.key,
+            **{name: getattr(word, name) for name in ("type", "status", "impact", "subject", "plain")},
+            "html": html,
+            "fields": dict(word.fields),
+            "targets": [],
+            "next_at": None,
+        }
+        return record(self.journal, self.who, self.incident, NOTICE, word.subject, more=more).body
+
+    def document(self, asked: Asked, drafts: list[dict[str, Any]]) -> dict[str, Any]:
+        """Give the `backout.calm/1` document."""
+        told = self.told
+        last: Mapping[str, Any] = {}
+        for event in self.journal.events(type=INCIDENT):
+            if event.body.get("id") == told.id and event.body.get("state") == RESOLVED:
+                last = event.body
+        return {
+            "schema": "backout.calm/1",
+            "incident": told.id,
+            "environment": told.environment,
+            "by": last.get("by"),
+            "word": last.get("word"),
+            "mitigated_at": _instant(told.clock("mitigated")),
+            "resolved_at": _instant(told.clock("resolved")),
+            "checks": list(asked.checks),
+            "unreached": list(asked.unreached),
+            "paused": paused(self.journal, told.environment, self.environment, asked.hosts),
+            "downtime": downtimes(told, self.config, time.time()),
+            "drafts": drafts,
+        }
+
+
+def meant(journal: Journal, name: str | None, environment: str | None) -> str:
+    """Give the incident that is meant; where none is open, the newest: whoever was interrupted goes on with it."""
+    found = current(journal, name, environment)
+    if found is None:
+        known = [one.id for one in read(journal).values() if environment in (None, one.environment)]
+        found = known[-1] if known else None
+    if found is None:
+        where = f" on {environment}" if environment else ""
+        raise UsageError(f"No incident is on record{where}.", next="backout panic opens one.")
+    return found
+
+
+def paused(journal: Journal, name: str, environment: Environment | None, hosts: Iterable[str]) -> list[dict[str, Any]]:
+    """Tell which units changes stopped that still stand, as far as the record tells, and what starts them again."""
+    here, by_host = set(hosts), dict[str, list[Any]]()
+    for row in journal.entries():
+        by_host.setdefault(row["host"], []).append(entry_from(row))
+    rows = []
+    for host, entries in by_host.items():
+        standing = [change for change in fold_changes(entries) if change.stands]
+        for number, change in enumerate(standing):
+            units = [unit for unit in _stopped(change) if not any(unit in _started(one) for one in standing[number:])]
+            if units and (host in here or change.body.get("environment") == name):
+                start = _starts(environment, units, is_newest=change is standing[-1])
+                rows.append({"change": change.id, "host": host, "units": units, "start": start})
+    return rows
+
+
+def _stopped(change: Change) -> list[str]:
+    words = list(change.body.get("command", ()))
+    return words[2:] if words[:2] in (["backout", "pause"], ["systemctl", "stop"]) else []
+
+
+def _started(change: Change) -> list[str]:
+    words = list(change.body.get("command", ()))
+    return words[2:] if words[:2] == ["systemctl", "start"] else []
+
+
+def _starts(environment: Environment | None, units: list[str], *, is_newest: bool) -> str:
+    """Take the pause back where nothing was changed after it; else start its units, and leave the rest as it is."""
+    there = "" if environment is None or environment.hosts == (LOCAL,) else f" -e {environment.name}"
+    return f"backout back{there}" if is_newest else f"backout run{there} -- systemctl start {' '.join(units)}"
+
+
+def _instant(at: float | None) -> str | None:
+    return None if at is None else instant(at)

@@ -1,0 +1,76 @@
+"""The end of an incident on a terminal: what `backout calm` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+from typing import Any
+
+from rich.text import Text
+
+from backout.render.canvas import LABEL, labelled, text_of, wrapped
+from backout.render.incident_story import duration_text, moment_text
+from backout.render.screen import Screen
+
+_BY = {"checks": "by its checks", "word": "by word"}
+
+
+def calm(document: Mapping[str, Any], screen: Screen, zone: tzinfo | None = None) -> str:
+    """Draw a `backout.calm/1` document."""
+    by = _BY.get(document["by"], "")
+    at = f", {moment_text(document['resolved_at'], zone)}" if document["resolved_at"] else ""
+    said = f": {document['word']}" if document["word"] else ""
+    lines = [
+        Text(screen.visible(f"Incident {document['incident']} on {document['environment']} is resolved")),
+        *_block("By", [f"{by}{at}{said}"], screen),
+        *_block("Checks", [_check(row) for row in document["checks"] if row["result"] != "healthy"], screen),
+        *_block("Not asked", [f"{row['host']}: {row['what']}" for row in document["unreached"]], screen),
+        *_block("Downtime", [_downtime(row) for row in document["downtime"]], screen),
+        *_block("Paused", [_paused(row) for row in document["paused"]], screen),
+    ]
+    for row in document["drafts"]:
+        lines += _draft(row, screen)
+    return text_of([*lines, *_next(document["drafts"], screen)], screen)
+
+
+def _block(label: str, rows: Iterable[str], screen: Screen) -> list[Text]:
+    told = [line for row in rows for line in wrapped(screen.visible(row), screen.width - LABEL)]
+    return labelled(label, told) if told else []
+
+
+def _check(row: Mapping[str, Any]) -> str:
+    first = next(iter(row["output"].strip().split("\n")), "")
+    return f"{row['name']} on {row['host']} is {row['result']}" + (f": {first}" if first else "")
+
+
+def _downtime(row: Mapping[str, Any]) -> str:
+    how = "by its checks" if row["source"] == "checks" else "by the clocks"
+    length = duration_text(row["seconds"]) if row["seconds"] else "none"
+    return f"{row['audience'] or 'everybody'}: {length}, {how}"
+
+
+def _paused(row: Mapping[str, Any]) -> str:
+    return f"{', '.join(row['units'])} on {row['host']} since change {row['change']}; to start again: {row['start']}"
+
+
+def _draft(row: Mapping[str, Any], screen: Screen) -> list[Text]:
+    name = "Letter" if row["type"] == "letter" else "Notice that it is resolved"
+    state = "sent" if row["sent"] else "draft"
+    lines = [Text(""), Text(screen.visible(f"{name} to {row['audience']} ({state})"), style="bold")]
+    for part in (f"Subject: {row['subject']}", "", *row["plain"].rstrip("\n").split("\n")):
+        lines += [Text.assemble("  ", line) for line in wrapped(screen.visible(part), screen.width - 2)]
+    return lines
+
+
+def _next(drafts: Iterable[Mapping[str, Any]], screen: Screen) -> list[Text]:
+    """Say what is missing, with the options that give it, and how it is sent."""
+    waiting = [row for row in drafts if not row["sent"]]
+    lacking = dict.fromkeys(field for row in waiting for field in row["missing"])
+    if lacking:
+        options = " ".join(f"--{field} TEXT" for field in lacking)
+        told = [f"Missing: {', '.join(lacking)}. Say it with: backout calm {options}"]
+    else:
+        kinds = dict.fromkeys(row["type"] for row in waiting)
+        commands = {"resolved": "backout tell", "letter": "backout tell --letter"}
+        told = [f"To send: {', then '.join(commands[kind] for kind in kinds)}"] if kinds else []
+    return [Text(""), *(line for row in told for line in wrapped(row, screen.width))] if told else []
