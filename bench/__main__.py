@@ -35,6 +35,7 @@ from bench.contest import ROOT, Contest, Place, Result, hold
 BENCHES: dict[str, tuple[Callable[[Place], Contest], int]] = {
     "noop": (start.noop, 15),
     "version": (start.version, 30),
+    "note": (start.note, 30),
     "pip": (packages.upgrade, 5),
     "apt": (debian.install, 5),
     "scan": (files.effects, 3),

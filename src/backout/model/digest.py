@@ -6,9 +6,10 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backout.model.effect import Effect
+if TYPE_CHECKING:  # a note needs `canonical` alone, and is to feel instant
+    from backout.model.effect import Effect
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 """Made once: json.dumps would make one for each of 100,000 values."""

@@ -57,7 +57,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(database: sqlite3.Connection, path: Path) -> None:
-    files = sorted(_MIGRATIONS.glob("*.sql"))
+    files = sorted(path for path in _MIGRATIONS.iterdir() if path.suffix == ".sql")
     latest = len(files)
     if _version(database) < latest:
         # Turning WAL on does not wait for others, whatever the busy timeout: one process at a time.
