@@ -23,7 +23,7 @@ from backout.flow.incidents import current, read
 from backout.flow.notices import Draft, Wish, drafts
 from backout.flow.outbox import Outbox, require_decided
 from backout.model.incident import Incident
-from backout.model.notice import Delivery
+from backout.model.notice import LETTER, Delivery
 from backout.store.journal import Journal
 
 _QUESTIONS = {
@@ -31,6 +31,8 @@ _QUESTIONS = {
     "changed": ("--changed", "What changed since the last word?"),
     "remedy": ("--remedy", "How far is the remedy?"),
     "since": ("--since", ""),
+    **{field: (f"--{field}", "") for field in ("why", "done", "again")},
+    "how_long": ("", ""),
     "lost": ("--lost", "Which data were lost (none)?"),
 }
 """Each field that a notice may lack: the option that gives it, and the question."""
@@ -91,7 +93,9 @@ class _Desk:
         known = read(self._journal)
         if name is None:
             there = [one for one in known.values() if options.environment in (None, one.environment)]
-            name = there[-1].id if there and there[-1].id in flow.untold(self._journal, self._config) else None
+            newest = there[-1] if there else None
+            is_meant = newest is not None and (options.letter or flow.is_untold(newest, self._config))
+            name = newest.id if newest is not None and is_meant else None
         if name is None:
             where = f" on {options.environment}" if options.environment else ""
             raise UsageError(f"No incident is open{where}: there is nothing to tell.", next="backout panic")
@@ -124,7 +128,9 @@ class _Desk:
                 next=f"{meant} Where it is text: backout tell -- {words[0]} …",
             )
         fields = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
-        return Wish(tuple(named), " ".join([*words, *options.command]), fields, options.status, options.next)
+        return Wish(
+            tuple(named), " ".join([*words, *options.command]), fields, options.status, options.next, options.letter
+        )
 
     def _require_wanted(self, document: dict[str, Any]) -> None:
         """Show what would be sent, and go on with a yes alone; without a terminal --yes is needed."""
@@ -196,6 +202,7 @@ def _require_whole(words: Sequence[Draft]) -> None:
     if lacking:
         options = [f"{_QUESTIONS[field][0]} {'TIME' if field == 'since' else 'TEXT'}" for field in lacking]
         which = ", ".join(dict.fromkeys(f"{field} in the {word.type} word" for field, word in lacking.items()))
+        command = "backout calm" if words[0].type == LETTER else "backout tell"
         raise RefusedError(
-            f"The notice lacks {which}.", state="Nothing was sent.", next=f"backout tell {' '.join(options)}"
+            f"The notice lacks {which}.", state="Nothing was sent.", next=f"{command} {' '.join(options)}"
         )

@@ -12,7 +12,7 @@ from backout.errors import ConfigError, UsageError
 from backout.flow.incidents import NO_ENVIRONMENT
 from backout.model import notice as model
 from backout.model.incident import NOTE, RESOLVED, Incident
-from backout.model.notice import FIRST, UPDATE, Doubt
+from backout.model.notice import FIRST, LETTER, UPDATE, Doubt
 from backout.model.redact import redact
 from backout.render import notice as written
 
@@ -21,6 +21,7 @@ class Wish(NamedTuple):
     """What a person wants to say: to whom (to all, where none is named), and the fields that were given.
 
     `text` is what is seen in a first word, what changed in an update, and what was done where it is resolved.
+    A letter is what `calm` drafted; so is the word that it is resolved, but for what is said here.
     """
 
     audiences: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class Wish(NamedTuple):
     fields: Mapping[str, Any] = {}
     status: str | None = None
     next_s: float | None = None
+    is_letter: bool = False
 
 
 class Draft(NamedTuple):
@@ -48,7 +50,10 @@ class Draft(NamedTuple):
 def drafts(incident: Incident, config: Config, wish: Wish, now: float) -> list[Draft]:
     """Write the next word for each audience that is meant, in the order of the file."""
     _require_fitting(incident, wish)
-    return [_next_word(incident, audience, wish, now) for audience in audiences(incident, config, wish.audiences)]
+    meant = audiences(incident, config, wish.audiences)
+    if wish.is_letter:
+        meant = _who_lack_their_letter(incident, meant)
+    return [_next_word(incident, audience, wish, now) for audience in meant]
 
 
 def draft(incident: Incident, audience: Audience, type: str, status: str, fields: Mapping[str, Any]) -> Draft:
@@ -84,24 +89,47 @@ def audiences(incident: Incident, config: Config, named: Iterable[str] = ()) -> 
 
 def _require_fitting(incident: Incident, wish: Wish) -> None:
     is_resolved = incident.state == RESOLVED
+    if wish.is_letter and not is_resolved:
+        raise UsageError(f"Incident {incident.id} is open: its letter is written at the end.", next="backout calm")
     if wish.status == RESOLVED and not is_resolved:
         raise UsageError(f"Incident {incident.id} is open: it cannot be told to be resolved.", next="backout calm")
     if is_resolved and wish.status not in (None, RESOLVED):
         raise UsageError(f"Incident {incident.id} is resolved: it cannot be told to be {wish.status}.")
 
 
+def _who_lack_their_letter(incident: Incident, meant: Iterable[Audience]) -> list[Audience]:
+    """Give those whose letter is drafted and was not sent: nobody gets the same one twice."""
+    letters = {audience: model.drafted(incident, audience.key, LETTER) for audience in meant}
+    lacking = [audience for audience, draft in letters.items() if draft and not model.is_told(incident, draft)]
+    if not lacking:
+        what = "each was sent already" if any(letters.values()) else "none is drafted"
+        raise UsageError(f"No letter of {incident.id} waits to be sent: {what}.", next="backout calm writes them.")
+    return lacking
+
+
 def _next_word(incident: Incident, audience: Audience, wish: Wish, now: float) -> Draft:
-    word, given = model.next_type(incident, audience.key), wish.fields
+    given = wish.fields
+    word = LETTER if wish.is_letter else model.next_type(incident, audience.key)
+    before = _drafted(incident, audience, word)
     next_at = now + (audience.every_s if wish.next_s is None else wish.next_s)
     if word == FIRST:
         fields = {"seen": given.get("seen") or wish.text or incident.text or _answered(incident), "next_at": next_at}
     elif word == UPDATE:
         changed = given.get("changed") or wish.text
         fields = {"changed": changed, "remedy": given.get("remedy", ""), "next_at": next_at}
-    else:
+    elif word == RESOLVED:
         since = given.get("since") or incident.clock("mitigated") or incident.clock("resolved")
-        fields = {"since": since, "done": wish.text, "lost": given.get("lost", "")}
+        lost = given.get("lost") or before.get("lost", "")
+        fields = {"since": since, "done": wish.text or before.get("done", ""), "lost": lost}
+    else:
+        fields = {**before, **({"lost": given["lost"]} if given.get("lost") else {})}
     return draft(incident, audience, word, wish.status or model.status(incident), fields)
+
+
+def _drafted(incident: Incident, audience: Audience, type: str) -> Mapping[str, Any]:
+    """Give the fields of what `calm` drafted."""
+    entry = model.drafted(incident, audience.key, type)
+    return entry.body.get("fields", {}) if entry is not None else {}
 
 
 def _answered(incident: Incident) -> str:

@@ -7,8 +7,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backout.flow.instant import instant
-from backout.model.incident import CLOCK, DELIVERY, ENTRY, HYPOTHESIS, INCIDENT, NOTICE, OPEN, Incident, Row, fold
-from backout.model.notice import UNKNOWN, Delivery, deliveries, doubtful, due, each_target, target_name, words_sent
+from backout.model.incident import (
+    CLOCK,
+    DELIVERY,
+    ENTRY,
+    HYPOTHESIS,
+    INCIDENT,
+    NOTICE,
+    OPEN,
+    RESOLVED,
+    Incident,
+    Row,
+    fold,
+)
+from backout.model.notice import (
+    UNKNOWN,
+    Delivery,
+    deliveries,
+    doubtful,
+    drafted,
+    due,
+    each_target,
+    target_name,
+    words_sent,
+)
 
 if TYPE_CHECKING:  # a reminder must not wait for what reads a configuration and writes notices
     import subprocess
@@ -124,13 +146,10 @@ def unsettled(journal: Journal, now: float) -> list[str]:
     return list(dict.fromkeys(one.notice for one in places))
 
 
-def untold(journal: Journal, config: Config) -> list[str]:
-    """Name the incidents of which some audience was told, and not yet that they are resolved."""
-    return [
-        incident.id
-        for incident in standing(journal).values()
-        if {one.audience for one in due(incident, config.audiences, 0)} & set(words_sent(incident))
-    ]
+def is_untold(incident: Incident, config: Config) -> bool:
+    """Tell whether an audience that heard of an incident, or is to hear its end, was not told yet that it is over."""
+    owed = {one.audience for one in due(incident, config.audiences, 0)}
+    return any(key in words_sent(incident) or drafted(incident, key, RESOLVED) is not None for key in owed)
 
 
 def _row(incident: Incident, body: Any, places: Sequence[Delivery]) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from backout.store import SqliteJournal
 from kit.mailserver import post
 
 CLIENT, BOSS = "mailto:ops@client.example", "mailto:boss@client.example"
-CONFIG = Config(audiences=(Audience("client", (CLIENT, BOSS), every_s=1800),), mail=Mail(sender="ops@shop.example"))
+CONFIG = Config(
+    audiences=(Audience("client", (CLIENT, BOSS), every_s=1800, zone="UTC"),), mail=Mail(sender="ops@shop.example")
+)
 SECRET = "hunter2-hunter2"
 FIRST_WORD = Wish()
 
@@ -161,6 +163,45 @@ def test_once_it_is_resolved_the_word_says_since_when_and_what_is_lost(scene: Sc
     scene.tell(sender, Wish(fields={"lost": "none"}))
     assert sender.sent[0][1].subject.startswith("[resolved] production: all is well since 1970-01-01")
     assert scene.reminder() is None
+
+
+def drafted(scene: Scene, type: str, **fields: object) -> None:
+    """Keep a draft as `calm` does."""
+    more = {
+        "notice": scene.id(),
+        "audience": "client",
+        "type": type,
+        "status": "resolved",
+        "targets": [],
+        "draft": True,
+    }
+    record(scene.journal, "ada", scene.incident, "notice", "", more={**more, "fields": fields})
+
+
+def test_what_calm_drafted_is_what_is_sent_and_a_letter_goes_out_once(scene: Scene) -> None:
+    """Nobody types it twice, and nobody reads it twice; a second letter is a new draft."""
+    letter = Wish(is_letter=True)
+    with pytest.raises(UsageError, match="at the end"):
+        drafts(scene.known(), CONFIG, letter, 0)
+    state(scene.journal, "ada", scene.incident, "production", "resolved", at=1500)
+    with pytest.raises(UsageError, match="none is drafted"):
+        drafts(scene.known(), CONFIG, letter, 0)
+    drafted(scene, "resolved", since=1400.0, done="", lost="none")
+    fields = {"how_long": "8 minutes", "why": "a package", "done": "taken back", "lost": "none", "again": "no: a guard"}
+    drafted(scene, "letter", **fields)
+    sender = Sender()
+    scene.tell(sender)
+    scene.tell(sender, letter)
+    assert [message.subject.partition(":")[2] for target, message in sender.sent if target == CLIENT] == [
+        " all is well since 1970-01-01 00:25 (UTC)",
+        " what happened, and what comes of it",
+    ]
+    assert all(word in sender.sent[-1][1].plain for word in fields.values())
+    with pytest.raises(UsageError, match="each was sent already"):
+        drafts(scene.known(), CONFIG, letter, 0)
+    drafted(scene, "letter", **{**fields, "again": "less likely: a guard"})
+    scene.tell(sender, letter)
+    assert "less likely" in sender.sent[-1][1].plain
 
 
 def test_of_two_targets_the_one_that_failed_is_tried_again_and_only_that_one(scene: Scene) -> None:
