@@ -99,7 +99,7 @@ class Calm(NamedTuple):
             more = {"clock": "mitigated", "value": green}
             record(self.journal, self.who, self.incident, CLOCK, "mitigated: the checks turned healthy", more=more)
         by = BY_CHECKS if asked.checks and not red else BY_WORD
-        said = {"word": redact(word)} if word else {}
+        said: dict[str, Any] = {"word": redact(word)} if word else {}
         state(self.journal, self.who, self.incident, told.environment, RESOLVED, by=by, **said)
 
     def _require_healthy(self, asked: Asked, red: list[str]) -> None:
