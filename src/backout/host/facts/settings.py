@@ -14,6 +14,7 @@ from backout.model.fact import Fact
 from backout.model.redact import MASK
 
 _SYSCTL = "/proc/sys"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MOVING = re.compile(
     r"fs/(?:binfmt_misc|dentry-state|file-nr|inode-nr|inode-state|aio-nr|quota/.*)|kernel/(?:random/.*|ns_last_pid|pty/nr)"
     r"|dev/.*|kernel/sched_domain|net/netfilter/nf_conntrack_count|sunrpc/.*|net/ipv[46]/route/flush"
@@ -33,42 +34,61 @@ _GIB = 1 << 30
 
 def sysctl(looking: Looking) -> Iterator[Fact]:
     """Tell every setting of the kernel; of network interfaces those of devices, and `all` and `default`."""
-    if not os.path.isdir(_SYSCTL):
+    try:
+        top = os.open(_SYSCTL, _FOLDER)
+    except OSError:
         looking.limit("There is no /proc/sys here: settings of the kernel cannot be told.")
-    yield from _below(looking, "")
+        return
+    yield from _below(looking, "", top)
 
 
-def _below(looking: Looking, folder: str) -> Iterator[Fact]:
-    for name, is_folder in _entries(looking, f"{_SYSCTL}/{folder}"):
-        inner = f"{folder}/{name}".lstrip("/")
-        if _MOVING.fullmatch(inner) or _is_passing_interface(inner):
-            continue
-        if is_folder:
-            yield from _below(looking, inner)
-            continue
-        value = _setting(looking, f"{_SYSCTL}/{inner}")
-        if value is not None:
-            text = os.fsdecode(value).strip().replace("\t", " ")
-            subject = inner.replace(".", "\0").replace("/", ".").replace("\0", "/")  # as sysctl(8) writes it
-            yield Fact("sysctl", subject, MASK if _SECRET.fullmatch(inner) and text else text)
+def _below(looking: Looking, folder: str, opened: int) -> Iterator[Fact]:
+    """Tell what a folder has, and close it. Names are reached from it: the kernel does not know ways into /proc/sys."""
+    try:
+        for name, is_folder in _entries(looking, folder, opened):
+            inner = f"{folder}{name}"
+            if _MOVING.fullmatch(inner) or _is_passing_interface(inner):
+                continue
+            if is_folder:
+                yield from _inside(looking, inner, name, opened)
+                continue
+            value = _setting(looking, inner, name, opened)
+            if value is not None:
+                text = os.fsdecode(value).strip().replace("\t", " ")
+                subject = inner.replace(".", "\0").replace("/", ".").replace("\0", "/")  # as sysctl(8) writes it
+                yield Fact("sysctl", subject, MASK if _SECRET.fullmatch(inner) and text else text)
+    finally:
+        os.close(opened)
 
 
-def _entries(looking: Looking, folder: str) -> list[tuple[str, bool]]:
+def _inside(looking: Looking, folder: str, name: str, outer: int) -> Iterator[Fact]:
+    try:
+        opened = os.open(name, _FOLDER, dir_fd=outer)
+    except FileNotFoundError:  # its device went away meanwhile
+        return
+    except OSError as error:
+        looking.unread(f"{_SYSCTL}/{folder}", error)
+        return
+    yield from _below(looking, f"{folder}/", opened)
+
+
+def _entries(looking: Looking, folder: str, opened: int) -> list[tuple[str, bool]]:
     """List a folder, sorted, and which of it are folders; nothing of one that went away meanwhile with its device."""
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(opened) as entries:
             return sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
     except FileNotFoundError:
         return []
     except OSError as error:
-        looking.unread(folder, error)
+        looking.unread(f"{_SYSCTL}/{folder}", error)
         return []
 
 
-def _setting(looking: Looking, path: str) -> bytes | None:
+def _setting(looking: Looking, inner: str, name: str, folder: int) -> bytes | None:
     """Give a setting; None where it can only be written. The kernel gives it whole, or with its first bytes."""
+    path = f"{_SYSCTL}/{inner}"
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
         return looking.read(path) if _mode(path) & 0o444 else None
     try:
