@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol, Self
 
 from backout.errors import BackoutError, ConflictError, FailedError, InterruptedError, NotPossibleError, from_document
 from backout.model import shape
-from backout.model.fact import Fact, is_row
+from backout.model.fact import Fact, from_rows, is_row
 
 SENTINEL = "backout.wire/1"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -210,7 +210,7 @@ class Link:
             if _EFFECTS(message):
                 effects += message["effects"]
             elif _FACTS(message):
-                self._facts([Fact(*row) for row in message["facts"]])
+                self._facts(from_rows(message["facts"]))
             elif "event" in message:
                 self._event(message)
             elif message.keys() & {"reply", "error"}:

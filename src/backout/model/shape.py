@@ -42,15 +42,19 @@ def load_lines(content: bytes) -> list[Any]:
     return values
 
 
+_NESTED = frozenset((dict, list))
+"""What a reader of JSON or TOML makes of nested values, and no class that is made of these."""
+
+
 def is_deeper(value: Any, levels: int) -> bool:
     """Tell whether lists and objects are nested in more than so many levels: what walks them would not come back."""
-    here = [value]
-    while here and levels >= 0:
+    here = [value] if type(value) in _NESTED else []
+    while here and levels > 0:  # of a thousand values few are nested, and only these are looked into
         here = [
             inner
             for one in here
-            if isinstance(one, (dict, list))
             for inner in (one.values() if isinstance(one, dict) else one)
+            if type(inner) in _NESTED
         ]
         levels -= 1
     return bool(here)
@@ -73,6 +77,8 @@ def text(value: Any) -> bool:
     """Text that stands for bytes: surrogates in it are escapes, and none stands for itself."""
     if not isinstance(value, str):
         return False
+    if value.isascii():
+        return True
     try:
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

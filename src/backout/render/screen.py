@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import unicodedata
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ from typing import NamedTuple, TextIO
 _UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
 _PLAIN = str.maketrans({"→": "->", "…": "...", "·": "-", "•": "*", "▲": "!"})
 _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\e"}
-_PRINTABLE_ASCII = re.compile(r"[ -~]*")
 
 
 class Screen(NamedTuple):
@@ -32,7 +30,7 @@ class Screen(NamedTuple):
 
     def visible(self, text: str) -> str:
         """Give text from a host on one line, with what a terminal would not show as itself escaped."""
-        if _PRINTABLE_ASCII.fullmatch(text):
+        if _is_plain(text):
             return text
         return "".join(self._shown(char) for char in text)
 
@@ -41,7 +39,7 @@ class Screen(NamedTuple):
 
         So is one with a blank at an end, which nobody would see.
         """
-        if text == text.strip(" ") and (_PRINTABLE_ASCII.fullmatch(text) or self.visible(text) == text):
+        if text == text.strip(" ") and (_is_plain(text) or self.visible(text) == text):
             return text
         quoted = "".join({"\\": "\\\\", "'": "\\'"}.get(char) or self._shown(char, plain=False) for char in text)
         return f"$'{quoted}'"
@@ -62,6 +60,11 @@ class Screen(NamedTuple):
         if self.unicode or char.isascii():
             return char
         return char.translate(_PLAIN) if plain and ord(char) in _PLAIN else _escaped(code)
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether any screen shows a text as it is: from a blank to a tilde, which are ASCII's printable ones."""
+    return text.isascii() and text.isprintable()
 
 
 def _escaped(code: int) -> str:

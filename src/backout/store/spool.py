@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
 
-from backout.model.fact import Fact
+from backout.model.fact import Fact, from_rows
 
 _IN_MEMORY_BYTES = 4 << 20
 _SIZE_BYTES = 8
@@ -30,4 +30,4 @@ class Spool:
         """Walk all facts."""
         self._file.seek(0)
         while size := self._file.read(_SIZE_BYTES):
-            yield from map(Fact._make, marshal.loads(self._file.read(int.from_bytes(size, "big"))))  # noqa: S302 - ours
+            yield from from_rows(marshal.loads(self._file.read(int.from_bytes(size, "big"))))  # noqa: S302 - ours
