@@ -4,28 +4,29 @@ It is sent as text, ahead of everything else, and must stand alone. The host hal
 SHA-256. What lies on the host is read and verified each time before any of it is executed; what is wrong is replaced.
 
 Compiling it is most of what a contact costs. So the host compiles it once, from what was verified, into a second file
-beside it, named by the first one's hash, the interpreter's byte code and its own hash: that is verified as well, and
-then takes the first one's place.
+beside it, named by the first one's hash, the interpreter's byte code and its own hash: that is verified as well. What
+is imported are the very bytes that were verified: the file is not asked again, also where a view hides it.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
-import io
 import marshal
 import os
 import stat
 import sys
 import time
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from importlib.util import MAGIC_NUMBER
+from types import ModuleType
 
 WORD = "backout.boot/1"
 """What begins every line that is meant for the controller, among whatever a login shell prints."""
 UNUSED_S = 30 * 86400
 _CHUNK = 1 << 16
-_NEVER_CHECKED = b"\1" + bytes(11)
-"""What follows the magic number in byte code that belongs to its archive, and to no source beside it (PEP 552)."""
+_KEPT = (".pyz", ".code")
 
 
 def say(*words: str) -> None:
@@ -47,16 +48,17 @@ def require_private(folder: str) -> None:
         raise PermissionError(0, "others may write there", folder)
 
 
-def is_whole(path: str, sha256: str) -> bool:
-    """Tell whether the file is there and is what its name says."""
+def whole(path: str, sha256: str) -> bytes | None:
+    """Read a file that is there and is what its name says; None otherwise."""
     try:
         with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest() == sha256
+            content = file.read()
     except FileNotFoundError:
-        return False
+        return None
+    return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
-def take_in(path: str, sha256: str, size: int) -> bool:
+def take_in(path: str, sha256: str, size: int) -> bytes | None:
     """Read so many bytes from the link, and keep them under their name if they are what it says: durably, or not."""
     content = bytearray()
     while len(content) < size:
@@ -65,10 +67,10 @@ def take_in(path: str, sha256: str, size: int) -> bool:
             raise SystemExit(1)  # the link was cut: nothing was written yet
         content += chunk
     if hashlib.sha256(content).hexdigest() != sha256:
-        return False
+        return None
     keep(path, bytes(content))
     forget_unused(os.path.dirname(path))
-    return is_whole(path, sha256)
+    return whole(path, sha256)
 
 
 def keep(path: str, content: bytes) -> None:
@@ -81,27 +83,21 @@ def keep(path: str, content: bytes) -> None:
     os.replace(beside, path)
 
 
-def compiled(path: str) -> str:
-    """Compile a host half that was verified; gives the path of the file with its byte code.
-
-    Without any means of compression, which would cost more than it saves; and as it was, where there is no room for it.
-    """
+def compiled(path: str, half: bytes) -> bytes:
+    """Compile a host half that was verified, and keep its files by their names, where there is room beside it."""
+    import contextlib
+    import io
     import zipfile
 
-    made = io.BytesIO()
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(made, "w") as archive:
-        for part in source.infolist():
-            name, content = part.filename, source.read(part)
-            if name.endswith(".py"):
-                code = marshal.dumps(compile(content, name, "exec", dont_inherit=True))
-                name, content = name + "c", MAGIC_NUMBER + _NEVER_CHECKED + code
-            archive.writestr(zipfile.ZipInfo(name, part.date_time), content)
-    beside = f"{code_of(path)}{hashlib.sha256(made.getvalue()).hexdigest()}.pyz"
-    try:
-        keep(beside, made.getvalue())
-    except OSError:
-        return path
-    return beside
+    with zipfile.ZipFile(io.BytesIO(half)) as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    for name, content in parts.items():
+        if name.endswith(".py"):
+            parts[name] = marshal.dumps(compile(content, name, "exec", dont_inherit=True))
+    code = marshal.dumps(parts)
+    with contextlib.suppress(OSError):  # it goes as well without, only not as quickly
+        keep(f"{code_of(path)}{hashlib.sha256(code).hexdigest()}.code", code)
+    return code
 
 
 def code_of(path: str) -> str:
@@ -109,23 +105,77 @@ def code_of(path: str) -> str:
     return f"{path[: -len('.pyz')]}.{MAGIC_NUMBER.hex()}."
 
 
-def whole_code(path: str) -> str | None:
-    """Find a host half's byte code that is there and is what its name says; what is not is taken away."""
+def whole_code(path: str) -> bytes | None:
+    """Read a host half's byte code that is there and is what its name says; what is not is taken away."""
     folder, begin = os.path.split(code_of(path))
     for name in sorted(os.listdir(folder)):
-        if name.startswith(begin) and name.endswith(".pyz"):
+        if name.startswith(begin) and name.endswith(".code"):
             found = os.path.join(folder, name)
-            if is_whole(found, name[len(begin) : -len(".pyz")]):
-                return found
+            code = whole(found, name[len(begin) : -len(".code")])
+            if code is not None:
+                os.utime(found)
+                return code
             os.unlink(found)
     return None
+
+
+class Folder:
+    """A folder of the host half, from which modules are imported as the import system asks for it (PEP 451)."""
+
+    def __init__(self, parts: dict[str, bytes], path: str) -> None:
+        """Name the folder by where it seems to lie: below the host half."""
+        self._parts, self._path = parts, path
+
+    def find_spec(self, name: str, _: ModuleType | None = None) -> ModuleSpec | None:
+        """Find a module or package."""
+        inner = f"{self._path}/{name.rpartition('.')[2]}"
+        for origin, places in ((f"{inner}.py", None), (f"{inner}/__init__.py", [inner])):
+            if origin in self._parts:
+                spec = ModuleSpec(name, self, origin=origin)  # type: ignore[arg-type]  # it is a loader, and no class of one
+                spec.submodule_search_locations = places
+                return spec
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Let modules be made as ever."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill a module."""
+        assert module.__spec__ is not None  # noqa: S101 - it comes from there
+        module.__file__ = str(module.__spec__.origin)
+        exec(marshal.loads(self._parts[module.__file__]), vars(module))  # noqa: S102, S302 - verified
+
+    def get_data(self, path: str) -> bytes:
+        """Read what lies beside modules."""
+        return self._parts[path]
+
+    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
+        """Name the modules here, as pkgutil asks for them, and say which are packages."""
+        for path in self._parts:
+            is_package = path.endswith("/__init__.py")
+            folder, _, name = path[: -len("/__init__.py" if is_package else ".py")].rpartition("/")
+            if folder == self._path and path.endswith(".py") and name != "__init__":
+                yield prefix + name, is_package
+
+
+def let_import(code: bytes, path: str) -> None:
+    """Let the host half of this byte code be imported, as if it lay at that path."""
+    parts = {f"{path}/{name}": content for name, content in marshal.loads(code).items()}  # noqa: S302 - verified
+
+    def folder(asked: str) -> Folder:
+        if asked != path and not asked.startswith(f"{path}/"):
+            raise ImportError(asked)
+        return Folder(parts, asked)
+
+    sys.path_hooks.insert(0, folder)
+    sys.path.insert(0, path)
 
 
 def forget_unused(folder: str) -> None:
     """Let go of the host halves of other releases that nobody has used for a month: each use sets the time anew."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
-        if ".pyz" in name and os.lstat(path).st_mtime < time.time() - UNUSED_S:
+        if any(kind in name for kind in _KEPT) and os.lstat(path).st_mtime < time.time() - UNUSED_S:
             os.unlink(path)
 
 
@@ -142,14 +192,15 @@ def load(sha256: str, size: int) -> None:
     path = os.path.join(cache_folder(), sha256 + ".pyz")
     try:
         require_private(os.path.dirname(path))
-        if not is_whole(path, sha256):
+        half = whole(path, sha256)
+        if half is None:
             say("want")
-            if not take_in(path, sha256, size):
-                say("damaged")
-                raise SystemExit(1)
-        code = whole_code(path) or compiled(path)
-        for used in (path, code):
-            os.utime(used)
+            half = take_in(path, sha256, size)
+        if half is None:
+            say("damaged")
+            raise SystemExit(1)
+        code = whole_code(path) or compiled(path, half)
+        os.utime(path)
     except OSError as error:
         say("unwritable", f"{path}: {error.strerror}")
         raise SystemExit(1) from None
@@ -157,7 +208,7 @@ def load(sha256: str, size: int) -> None:
     forget_coercion()
     gc.disable()  # it would look for cycles through all that is imported, and later through all that is known of paths
     sys.dont_write_bytecode = True
-    sys.path.insert(0, code)
+    let_import(code, path)
     from backout.host.relay import main
 
     main()
