@@ -23,6 +23,7 @@ _FIELD = re.compile(rb"\n(Package|Architecture|Status|Version|Auto-Installed):[ 
 """Begins with a line's end, not with an anchor: a literal is what the engine looks for fastest."""
 _CONFFILES = re.compile(rb"^Conffiles:[^\n]*\n((?: [^\n]*\n?)+)", re.MULTILINE)
 _MERGED = (b"/bin/", b"/sbin/", b"/lib/", b"/lib64/", b"/lib32/", b"/libx32/")
+_USUAL = b"install ok installed"
 _GONE = ("not-installed", "config-files")
 _MD5_HEX = re.compile(rb"[0-9a-f]{32}\Z")
 
@@ -54,6 +55,8 @@ class Stanza(NamedTuple):
     @property
     def value(self) -> str | None:
         """Give the version, with what is unusual behind it; None when nothing is left of the package."""
+        if self.fields.get(b"Status") == _USUAL:
+            return self.field(b"Version")
         words = self.field(b"Status").split() or ["not-installed"]
         if words[-1] == "not-installed":
             return None

@@ -47,10 +47,11 @@ def _below(looking: Looking, folder: str, opened: int) -> Iterator[Fact]:
     try:
         for name, is_folder in _entries(looking, folder, opened):
             inner = f"{folder}{name}"
-            if _MOVING.fullmatch(inner) or _is_passing_interface(inner):
+            if _MOVING.fullmatch(inner):
                 continue
             if is_folder:
-                yield from _inside(looking, inner, name, opened)
+                if not _is_passing_interface(inner):
+                    yield from _inside(looking, inner, name, opened)
                 continue
             value = _setting(looking, inner, name, opened)
             if value is not None:
