@@ -352,6 +352,9 @@ class Panic:
     def _pause(self, unit: str | None) -> list[str] | None:
         return None if unit is None else self._command("run", "--", "systemctl", "stop", unit)
 
+    def _do(self, name: str, *words: str) -> list[str]:
+        return self._command("do", "--as", name, "--", *words)
+
     def _similar(self, own: Incident, checks: Iterable[Health]) -> list[dict[str, Any]]:
         """Give what looked like this before, and what helped: by what was typed, else by what failing checks say."""
         text = own.text or "\n".join(check.output for check in checks if check.result == UNHEALTHY)
@@ -374,7 +377,8 @@ class Panic:
         for way in ways_out(lines)[:MOST_WAYS]:
             failed = sum(code != 0 for code in way.exit_codes)
             took = [s for s, code in zip(way.durations_s, way.exit_codes, strict=True) if code == 0]
-            found.append({"name": way.name, "command": list(way.command), "durations_s": took, "failed": failed})
+            command = self._do(way.name, *way.command)
+            found.append({"name": way.name, "command": command, "durations_s": took, "failed": failed})
         return found
 
     def _backup(self, backup: Backup) -> dict[str, Any]:
@@ -384,7 +388,7 @@ class Panic:
         age_s = None if known.made_at is None else now - known.made_at
         return {
             "name": backup.name,
-            "run": backup.run,
+            "command": self._do(backup.name, backup.run),
             "at_panic": self._is_due(backup),
             "exit_code": self._ran.get(backup.name),
             "made_at": None if known.made_at is None else instant(known.made_at),

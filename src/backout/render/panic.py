@@ -133,9 +133,7 @@ class Drawing:
         lines = [self._bold("Ways out")]
         for way in document["ways"]:
             lines.append(self._cut(f"  {self._screen.visible(way['name'])}: {_measured(way)}"))
-            words = way["command"]
-            command = self._screen.visible(words[0]) if len(words) == 1 else self._command(words)
-            lines.append(f"    {command}")
+            lines.append(f"    {self._command(way['command'])}")
         return lines
 
     def _backups(self, document: Mapping[str, Any]) -> list[str]:
@@ -150,7 +148,7 @@ class Drawing:
             now = "; made now" if row["at_panic"] else ""
             lines.append(f"  {name}: {last}{old}, {tested}{now}")
             if not row["at_panic"]:
-                lines.append(f"    {self._screen.visible(row['run'])}")
+                lines.append(f"    {self._command(row['command'])}")
         return lines
 
     def _saved(self, row: Mapping[str, Any]) -> str:

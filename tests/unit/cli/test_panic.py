@@ -244,7 +244,8 @@ def test_a_way_out_that_was_done_is_told_with_the_time_that_it_took(panic: Panic
             more = {"command": ["./rebuild"], "as": "rebuild the virtualenv", "exit_code": code}
             record(journal, "anna", only().id, "command", "./rebuild", more={**more, "duration_s": duration_s})
     code, said = panic()
-    assert "rebuild the virtualenv: 120 s, done twice, failed once\n    ./rebuild\n" in said
+    assert "rebuild the virtualenv: 120 s, done twice, failed once\n" in said
+    assert "    backout do --as 'rebuild the virtualenv' -- ./rebuild\n" in said
 
 
 def test_what_looked_like_this_before_is_told_with_what_helped(panic: Panic) -> None:
