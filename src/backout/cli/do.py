@@ -15,7 +15,7 @@ from typing import Any
 
 from backout import bootstrap
 from backout.cli.note import minutes, who
-from backout.cli.screens import error_text
+from backout.cli.screens import error_text, put_json
 from backout.cli.shell import place
 from backout.config.find import load
 from backout.config.values import LOCAL
@@ -90,9 +90,7 @@ def _record(options: Namespace, meant: Standing | None, ran: Ran) -> None:
         if not options.json:
             sys.stderr.write(f"The command has run; it is not recorded.\n{error_text(error)}")
     if options.json:
-        import json
-
-        sys.stdout.write(json.dumps(_document(meant, ran, event, complaints)) + "\n")
+        put_json(_document(meant, ran, event, complaints))
     elif event is not None:
         for complaint in complaints:
             sys.stderr.buffer.write(f"backout do: {complaint}\n".encode("utf-8", "backslashreplace"))

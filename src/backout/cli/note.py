@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 1 << 20
 _MOST_WORDS = 4
 """A time has so many words at most: `2026-11-28 14:03 + zone`, `1 h 30 m ago` is written with fewer."""
+_SOON_S = 60
 _SHORT = {"-e": "--environment", "-q": "--quiet", "-h": "--help"}
 
 
@@ -52,6 +54,8 @@ def _heard(words: Sequence[str], doubts: list[str]) -> Heard:
         found, count = _time(words, now)
         if found.doubt:
             doubts.append(found.doubt)
+        if found.at > now + _SOON_S:
+            doubts.append(f"{' '.join(words[:count])} is still to come.")
         return found.at, count
 
     def clock(words: Sequence[str]) -> tuple[tuple[str, float], int]:
@@ -109,18 +113,22 @@ def _keep(wish: flow.Wish, options: Any, complaints: list[str]) -> int:
     if "--config" in options and wish.environment is None:
         _is_known("", options["--config"], complaints)
     complaints += journal.complaints
+    with suppress(OSError):  # it is kept, whoever reads of it
+        _tell(noted, wish.at, options, complaints)
+    return 0
+
+
+def _tell(noted: flow.Noted, at: float | None, options: Any, complaints: list[str]) -> None:
+    """Say what was noted, then what there is to say about it."""
     if "--json" in options:
         import json
 
         sys.stdout.write(json.dumps(_document(noted, complaints)) + "\n")
     elif "--quiet" not in options:
-        sys.stdout.write(_line(noted, wish.at) + "\n")
+        sys.stdout.write(_line(noted, at) + "\n")
     sys.stdout.flush()
-    if "--json" not in options:
-        for complaint in complaints:
-            data = f"backout note: {complaint}\n".encode("utf-8", "backslashreplace")
-            sys.stderr.buffer.write(data)
-    return 0
+    for complaint in [] if "--json" in options else complaints:
+        sys.stderr.buffer.write(f"backout note: {complaint}\n".encode("utf-8", "backslashreplace"))
 
 
 def who() -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,19 @@ def test_with_json_one_document_says_what_was_noted(note: Desk) -> None:
     validate(document)
     assert (document["incident"], document["minutes"], document["entries"][0]["number"]) == ("i1", 3, 2)
     assert document["complaints"] == ["taken as text: --foo"]
+
+
+def test_a_time_that_is_still_to_come_is_said(note: Desk) -> None:
+    """A slip in the year would put the line where nobody looks."""
+    note.declare()
+    assert note("--at", "2126-11-28", "14:03", "x")[2] == "backout note: 2126-11-28 14:03 is still to come.\n"
+    assert note.incident().of_kind("note")[0].text == "x"
+
+
+def test_a_note_is_kept_where_nobody_can_read_that_it_was(note: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal may be gone, or the file that it is written to on a full disk."""
+    codes: list[int] = []
+    with suppress(OSError), open("/dev/full", "w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        codes.append(run(["note", "x"]))
+    assert (codes, note.bodies()[0]["text"]) == ([0], "x")
