@@ -55,10 +55,12 @@ _HEADER = _Pattern(
 _SQL = _Pattern(r"(\b(?:identified[ \t]+by|password)[ \t]+)'(?:[^'\\\n]|\\.|'')*'?", re.IGNORECASE)
 _ELEMENT = _Pattern(rf"(<({_NAME})(?:\s[^<>]*)?>)[^<]+(?=</\2>)", re.IGNORECASE)
 _SECRET_OPTION = _Pattern(rf"--?{_NAME}", re.IGNORECASE)
+_NEAR = r"[^\n|;&]{0,1000}?"
+"""What may stand between a tool and its option; without a limit, a long line would take quadratic time."""
 _TOOL = _Pattern(
-    r"((?:\bcurl\b[^\n|;&]*?[\s\0](?:-u|--user)[ =\0]?[^\s:\0]+:|\b(?:mysql|mysqldump|mysqladmin)\b[^\n|;&]*?[\s\0]-p"
-    r"|\b(?:sshpass|docker[\s\0]+login|mongo(?:sh|dump|restore)?)\b[^\n|;&]*?[\s\0]-p[ \0]?"
-    r"|\bredis-cli\b[^\n|;&]*?[\s\0]-a[\s\0]+|\bldap[a-z]+\b[^\n|;&]*?[\s\0]-w[ \0]?"
+    rf"((?:\bcurl\b{_NEAR}[\s\0](?:-u|--user)[ =\0]?[^\s:\0]+:|\b(?:mysql|mysqldump|mysqladmin)\b{_NEAR}[\s\0]-p"
+    rf"|\b(?:sshpass|docker[\s\0]+login|mongo(?:sh|dump|restore)?)\b{_NEAR}[\s\0]-p[ \0]?"
+    rf"|\bredis-cli\b{_NEAR}[\s\0]-a[\s\0]+|\bldap[a-z]+\b{_NEAR}[\s\0]-w[ \0]?"
     r"|[\s\0]-pass(?:in|out)?[\s\0]+pass:))"
     r"[^\s\0]+"
 )

@@ -233,7 +233,9 @@ def test_no_value_of_a_secret_survives_any_of_the_usual_ways_to_write_it(shape: 
     assert redact(shape.format(secret)) in (shape.format(MASK), re.sub("[\"']{}[\"']", MASK, shape))
 
 
-@pytest.mark.parametrize("unit", ["a-", "a.b", "--a", "token-", "-", "x", "://a:", "password:'", "token "])
+@pytest.mark.parametrize(
+    "unit", ["a-", "a.b", "--a", "token-", "-", "x", "://a:", "password:'", "token ", "curl ", "ldapx "]
+)
 def test_a_very_long_line_is_read_in_the_time_of_one_look(unit: str) -> None:
     """A command may print a megabyte without a line end; backout must not stand still over it for hours."""
     started = time.process_time()
