@@ -38,9 +38,7 @@ __backout_newest() {
 
 # Is run in a subshell before each command: nothing that it sets stays.
 __backout_start() {
-    local code=$?
-    { set +eux; } 2>/dev/null
-    local cwd text=
+    { local code=$? cwd text='' && set +eux; } 2>/dev/null
     __backout_newest
     if [[ -o history ]] && { ((__backout_number > __backout_known)) || [[ ${HISTCONTROL-} == *erasedups* ]]; }; then
         __backout_escaped "$__backout_line"
@@ -53,13 +51,13 @@ __backout_start() {
 
 # Is run before all else that is run before a prompt.
 __backout_end() {
-    local code=${1-$?}
-    { local - && set +eux; } 2>/dev/null
+    { local code=${1-$?} options=$- - && set +eux; } 2>/dev/null
     __backout_say "end;$code"
     __backout_ended=1
     __backout_forget
     __backout_take_part
-    return "$code"
+    # For what the user has run after us, where that is one line (bash 5.0); with errexit it would end the shell.
+    [[ $options == *e* ]] || return "$code"
 }
 
 # Takes its place in what the user sets, also where that was set anew: an array keeps our last part then (bash 5.1).
@@ -100,10 +98,9 @@ __backout_forget() {
 
 # Is run after all else that is run before a prompt; what the user has set is taken over, then and later.
 __backout_prompt() {
-    local code=$?
+    { local code=$? - && set +eux; } 2>/dev/null
     [[ ${__backout_ended-} ]] || __backout_end "$code"
     __backout_ended=
-    { local - && set +eux; } 2>/dev/null
     if [[ ${HISTCONTROL-} && $HISTCONTROL != erasedups ]]; then
         __backout_control=$HISTCONTROL
         HISTCONTROL=
@@ -114,7 +111,6 @@ __backout_prompt() {
         HISTIGNORE=
     fi
     __backout_say prompt
-    return "$code"
 }
 
 __backout_known=0 __backout_before='' __backout_control='' __backout_ignore=''
