@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,3 +123,27 @@ def test_the_password_is_read_when_it_is_needed_and_is_in_no_answer(tmp_path: Pa
     assert secret.encode() in seen
     file.unlink()
     assert str(file) in send(named, TO, MESSAGE).reply
+
+
+def test_a_mail_is_encrypted_where_that_is_offered_and_goes_to_no_server_whose_certificate_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the way to another machine (as which 0.0.0.0 counts here) anybody may listen, or answer in its place."""
+    cert, key = tmp_path / "cert", tmp_path / "key"
+    words = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {cert} -days 1 -subj /CN=mail"
+    subprocess.run([*words.split(), "-addext", "subjectAltName=IP:0.0.0.0"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with post(tls_context=context, require_starttls=True) as running:
+        there = to(running)._replace(server=running.address.replace("127.0.0.1", "0.0.0.0"))
+        refused = send(there, TO, MESSAGE)
+        assert (refused.state, "not trusted" in refused.reply, running.mails) == ("failed", True, [])
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        assert send(there, TO, MESSAGE).state == "sent"
+
+
+def test_a_password_goes_to_no_other_machine_in_clear(server: Post) -> None:
+    """A server that offers no encryption may be one that somebody put in between."""
+    there = to(server, user="ops", password_env="PW")._replace(server=server.address.replace("127.0.0.1", "0.0.0.0"))
+    result = send(there, TO, MESSAGE, environ={"PW": "hunter2-hunter2"})
+    assert (result.state, "STARTTLS" in result.reply) == ("failed", True)
