@@ -17,9 +17,9 @@ import os
 import stat
 import sys
 import time
+from _frozen_importlib import ModuleSpec  # importlib.machinery and importlib.util have them, and import more
+from _frozen_importlib_external import MAGIC_NUMBER
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
-from importlib.util import MAGIC_NUMBER
 from types import ModuleType
 
 WORD = "backout.boot/1"
