@@ -353,7 +353,10 @@ class Panic:
         return None if unit is None else self._command("run", "--", "systemctl", "stop", unit)
 
     def _do(self, name: str, *words: str) -> list[str]:
-        return self._command("do", "--as", name, "--", *words)
+        """Give the command that does something on the first host, and records it under a name."""
+        hosts = self.alarm.environment.hosts
+        option = ("-e", hosts[0]) if len(hosts) > 1 else self.alarm.option  # it works on one
+        return ["backout", "do", *option, "--as", name, "--", *words]
 
     def _similar(self, own: Incident, checks: Iterable[Health]) -> list[dict[str, Any]]:
         """Give what looked like this before, and what helped: by what was typed, else by what failing checks say."""
