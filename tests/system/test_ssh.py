@@ -243,3 +243,15 @@ def test_ctrl_c_reaches_the_host_and_leaves_nothing_there(
     until(lambda: not web1.halves(), "the host half to end")
     assert web1.stages() == before
     assert processes_with(word) == []
+
+
+def test_panic_tells_what_the_host_knows_and_saves_what_it_is_like(reach: World, app: Path) -> None:
+    """Of a change that a colleague made from elsewhere, only the host's ledger tells; it is the first suspect."""
+    assert reach.backout("run", *HERE, "--yes", "--", f"echo 4 > {app}").returncode == 0
+    shutil.rmtree(Path(reach.backout.environ["XDG_STATE_HOME"]) / "backout")  # the journal of somebody else, then
+    told, code = reach.backout.json("panic", *HERE, "it", "is", "down")
+    assert code == 0, told
+    assert [(host["host"], host["answered"]) for host in told["hosts"]] == [("web1", True)]
+    assert told["changes"][0]["command"] == [f"echo 4 > {app}"]
+    assert told["changes"][0]["back"][:4] == ["backout", "back", *HERE]
+    assert [row["host"] for row in told["saved"]] == ["web1"]
