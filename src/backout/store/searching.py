@@ -83,7 +83,7 @@ class Searching:
         self, asked: Question, known: Known, places: Sequence[_Place], limit: int, begun: str | None = None
     ) -> tuple[Hit, ...]:
         """Rank what was fetched; where a word was only `begun`, all of it is an answer."""
-        found = [self._event(place) for place in places]
+        found = [event for place in places for event in self._events(place)]
         passages = [passage(event, self._now) for event in found]
         order = [at for at, _ in ranked(asked, known, passages)]
         if begun is not None:
@@ -113,11 +113,12 @@ class Searching:
             found += [(schema, rowid) for (rowid,) in rows]
         return found
 
-    def _event(self, place: _Place) -> Event:
+    def _events(self, place: _Place) -> list[Event]:
+        """Read what lies at a place: nothing, where a damaged journal has no such row any more."""
         schema, rowid = place
         if schema == "beside":
-            return self._beside[rowid]
-        return self._event_of(next(self._rows("SELECT * FROM event WHERE seq = ?", (rowid,))))
+            return [self._beside[rowid]]
+        return [self._event_of(row) for row in self._rows("SELECT * FROM event WHERE seq = ?", (rowid,))]
 
     def _meant(self, text: str) -> str | None:
         """Give the text with each unknown word replaced by the nearest known one; None where that changes nothing."""
