@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from backout import bootstrap
@@ -42,6 +43,7 @@ _OPTIONS: Mapping[str, Reads] = {
 }
 _SHORT = {"-e": "--environment", "-q": "--quiet", "-h": "--help"}
 _INTERRUPTED = 130
+_SLACK_S = 0.5
 
 
 def panic(words: Sequence[str]) -> int:
@@ -122,7 +124,7 @@ class _Desk:
         self._put(lambda drawing: drawing.first(self._drawn), self._drawn["at"])
         try:
             self._ask_hosts()
-            self._hear(GREETING, ENTRIES, ENFORCERS, within_s=LIMIT_S)
+            self._hear(GREETING, ENTRIES, ENFORCERS, within_s=LIMIT_S + _SLACK_S)
             self._hear(CHECKS, within_s=LIMIT_S if self._can_ask else None)
             self._offer_pause()
             saving = self._save()
@@ -155,12 +157,12 @@ class _Desk:
         self._panic.ask(self._calls)
 
     def _hear(self, *what: str, within_s: float | None = None) -> None:
-        """Take in what is said, until all that is named here was said or the time is over, and draw what is new."""
+        """Take in what is said, until all that is named was said or the time is over; draw it as it comes."""
         if self._calls is not None:
             for heard in self._calls.hear(*what, within_s=within_s):
                 self._panic.hear(heard)
-        before, self._drawn = self._drawn, self._panic.document()
-        self._put(lambda drawing: drawing.news(self._drawn, before), self._drawn["at"])
+                before, self._drawn = self._drawn, self._panic.document()
+                self._put(partial(Drawing.news, document=self._drawn, before=before), self._drawn["at"])
 
     def _offer_pause(self) -> None:
         """Offer to pause what would undo a fix, host by host."""
