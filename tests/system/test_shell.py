@@ -95,6 +95,22 @@ def test_every_command_is_on_the_timeline_of_the_open_incident(backout: Backout,
     assert "3 commands recorded." in window.shown
 
 
+def test_who_waits_for_a_word_stands_above_the_prompt(backout: Backout, opened: Open) -> None:
+    """Nobody looks at a clock then; a configuration that cannot be read keeps nobody from a shell."""
+    (backout.folder / "backout.toml").write_text('[audiences.client]\nto = ["mailto:ops@client.example"]\n')
+    with closing(journal(backout)) as before:
+        incidents.declare(before, "ada", lambda: "20261128-194341-sdx", "production")
+    window = opened()
+    window.until(rf"production · The first word to client is due in .*\r\n{READY}")
+    (backout.folder / "backout.toml").write_text("not = [toml")
+    window.type("exit\n")
+    assert window.end() == 0
+    window = opened()
+    window.until(rf"i20261128-194341-sdx\r\n{READY}")
+    window.type("exit\n")
+    assert window.end() == 0
+
+
 def test_however_a_command_is_given_it_is_recorded_once_as_a_whole(backout: Backout, opened: Open) -> None:
     """A trap on DEBUG would see the parts of a pipeline, and HISTCONTROL hides what is said twice, or after a space."""
     window = opened()

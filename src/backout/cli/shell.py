@@ -15,10 +15,12 @@ from backout.cli.person import who
 from backout.cli.screens import screen
 from backout.config.find import load
 from backout.config.values import LOCAL, Config
-from backout.errors import FailedError, NotPossibleError, UsageError
+from backout.errors import ConfigError, FailedError, NotPossibleError, UsageError
 from backout.flow.incidents import standing
-from backout.flow.shell import Known, Outcome, Shell, record
+from backout.flow.shell import Due, Known, Outcome, Shell, record
+from backout.flow.tell import reminder, retry_in_background
 from backout.render import shell as drawn
+from backout.store.aside import KeepingJournal
 
 _HERE = "BACKOUT_SHELL"
 """The variable that names the terminal of a recorded shell, to what is started in it."""
@@ -36,7 +38,7 @@ def shell(options: Namespace) -> int:
     above.greet(meant)
     words = bootstrap.recorded_shell(host, become)
     try:
-        outcome = record(meant, words, os.environ, bootstrap.keeping_journal, above.draw)
+        outcome = record(meant, words, os.environ, bootstrap.keeping_journal, due=_due(options), above=above.draw)
     except OSError as error:
         raise NotPossibleError(f"{words[0]} cannot be started: {error.strerror}.", next="Install it.") from None
     _require_begun(outcome, host)
@@ -60,6 +62,21 @@ def place(config: Config, name: str, verb: str) -> tuple[str, str, str | None]:
             next=f"backout {verb} -e {environment.hosts[0]}",
         )
     return environment.name, environment.hosts[0], environment.become
+
+
+def _due(options: Namespace) -> Due:
+    """Give what asks for the next word due; a configuration that cannot be read names nobody who waits for one."""
+    try:
+        config = load(options.config)
+    except ConfigError:
+        config = Config()
+
+    def due(journal: KeepingJournal) -> str:
+        now = time.time()
+        retry_in_background(journal, config, now)
+        return reminder(journal, config, now) or ""
+
+    return due
 
 
 def _require_terminal(options: Namespace) -> None:

@@ -50,6 +50,10 @@ class Known(NamedTuple):
     complaints: tuple[str, ...] = ()
 
 
+Due = Callable[[KeepingJournal], str]
+"""Says who is owed the next word, and sends again what did not arrive and is due; empty where all is well."""
+
+
 class Outcome(NamedTuple):
     """How a shell ended: with which exit code, whether it had `began`, or what it `lacks`; and what was recorded."""
 
@@ -64,8 +68,8 @@ class Outcome(NamedTuple):
 class Writer:
     """Records in a thread of its own: a disk that hangs, or another writer, is not to stop what is typed."""
 
-    def __init__(self, shell: Shell, opened: Callable[[], KeepingJournal]) -> None:
-        self._shell, self._opened = shell, opened
+    def __init__(self, shell: Shell, opened: Callable[[], KeepingJournal], due: Due) -> None:
+        self._shell, self._opened, self._due = shell, opened, due
         self._journal: KeepingJournal | None = None
         self._asked: queue.SimpleQueue[Ran | threading.Event | None] = queue.SimpleQueue()
         self._waiting: deque[Ran] = deque()
@@ -126,6 +130,7 @@ class Writer:
                 record_command(journal, self._shell.who, meant and meant.id, self._waiting[0])
                 self._waiting.popleft()
                 self.recorded += 1
+            self._known = self._known._replace(due=self._due(journal))
         except BackoutError as error:
             problems = [" ".join(filter(None, (error.what, error.next)))]
         if journal.complaints or problems:
@@ -221,14 +226,16 @@ def record(
     words: Sequence[str],
     environ: Mapping[str, str],
     opened: Callable[[], KeepingJournal],
+    *,
+    due: Due,
     above: Callable[[Known], str],
 ) -> Outcome:
     """Run a shell that tells of its commands on this terminal, until it ends, and record them.
 
-    `above` draws what stands above a prompt, whole lines or nothing, from what the journal says. OSError where the
-    shell cannot be started.
+    `due` is asked at each prompt; `above` draws what stands above it, whole lines or nothing, from what the journal
+    says. OSError where the shell cannot be started.
     """
-    writer = Writer(shell, opened)
+    writer = Writer(shell, opened, due)
     listener = Listener(shell, writer, above)
     try:
         code = relay(words, environ, listener.hear)
