@@ -12,6 +12,7 @@ from typing import Any
 from backout import bootstrap
 from backout.cli.commands import _fleet
 from backout.cli.person import who
+from backout.cli.reminding import remind
 from backout.cli.screens import put, put_json, screen
 from backout.config.find import load
 from backout.config.values import Environment
@@ -49,12 +50,13 @@ def calm(options: Namespace) -> int:
         if answers := _answers(options, drafts):
             drafts = one.write(Closing(fields={**closing.fields, **answers}), lambda: next_working_day(today))
         document = one.document(asked, drafts)
-    if options.json:
-        put_json(document, "drafts")
-        return 0
-    from backout.render.calm import calm as drawn  # only where it is drawn
+        if options.json:
+            put_json(document, "drafts")
+        else:
+            from backout.render.calm import calm as drawn  # only where it is drawn
 
-    put(drawn(document, screen(options)))
+            put(drawn(document, screen(options)))
+        remind(options, journal, config)
     return 0
 
 

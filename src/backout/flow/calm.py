@@ -155,7 +155,7 @@ class Calm(NamedTuple):
     def _keep(self, word: Draft) -> Mapping[str, Any]:
         (html,) = self.journal.keep([word.html.encode()])
         more = {
-            "notice": f"n{self.new_id()}",
+            "notice": f"d{self.new_id()}",
             "draft": True,
             "audience": word.audience.key,
             **{name: getattr(word, name) for name in ("type", "status", "impact", "subject", "plain")},

@@ -204,3 +204,30 @@ def test_a_time_of_day_is_the_last_one() -> None:
     later, earlier = moment("23:59"), moment("00:00")
     assert 0 <= abs(later - earlier) < 86400
     assert moment("2026-11-28T21:40+01:00") == 1795898400
+
+
+def test_the_closing_letter_goes_out_once_and_a_second_one_after_the_review(tell: Tell, server: Post) -> None:
+    """What `calm` drafted is what arrives; nobody gets it twice, and what the review found is a letter of its own."""
+    assert cli.run(["calm", "--word", "seen", "--why", "one package moved", "--done", "put it back"]) == 0
+    code, said = tell("--letter", "--yes")
+    assert (code, recipients(server)) == (3, [])
+    assert "The letter lacks lost" in said
+    assert "backout calm --lost TEXT" in said
+    assert cli.run(["calm", "--lost", "none"]) == 0
+    assert tell("--letter", "--yes", "too late")[0] == 2
+    assert (tell("--letter", "--yes")[0], recipients(server)) == (0, ["ops@client.example", "boss@client.example"])
+    assert "one package moved" in server.mails[0][1].get_body(("plain",)).get_content()
+    assert (tell("--letter", "--yes")[0], len(server.mails)) == (2, 2)
+    assert cli.run(["calm", "--again", "no: a guard refuses it"]) == 0
+    assert (tell("--letter", "--yes")[0], len(server.mails)) == (0, 4)
+    assert "no: a guard refuses it" in server.mails[3][1].get_body(("plain",)).get_content()
+
+
+def test_that_it_is_resolved_is_told_in_the_words_that_calm_was_given(tell: Tell, server: Post) -> None:
+    """Nothing is to be typed twice at the end of a night."""
+    assert tell("--yes")[0] == 0
+    assert cli.run(["calm", "--word", "seen", "--why", "w", "--done", "put it back", "--lost", "none"]) == 0
+    assert tell("--yes")[0] == 0
+    text = server.mails[-1][1].get_body(("plain",)).get_content()
+    assert "put it back" in text
+    assert "Data lost: none" in text
