@@ -19,7 +19,7 @@ _LEFT, _WIDTH, _RIGHT, _ROW, _BAR, _TOP = 150, 850, 24, 34, 14, 56
 _APART, _CHAR = 14.0, 6.6
 """Marks nearer than this are one; about the width of a character."""
 _TICKS_S = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
-_MOST_TICKS, _MOST_CHECKS, _MOST_TOLD = 9, 8, 5
+_MOST_TICKS, _MOST_CHECKS, _MOST_TOLD, _MOST_SHOWN = 9, 8, 5, 1000
 _BARS = (
     ("impact", ("impact_started", "detected", "declared"), ("mitigated", "resolved")),
     ("incident", ("declared",), ("resolved",)),
@@ -183,12 +183,10 @@ def _dot(cluster: Sequence[_Mark], axis: _Axis) -> str:
     told = [f"{at:%H:%M:%S} {_shown(first.text, 120)}", *(_shown(mark.text, 120) for mark in cluster[1:_MOST_TOLD])]
     told += [f"and {count - _MOST_TOLD} more"] if count > _MOST_TOLD else []
     x, radius = axis.x(first.at) + (_APART / 2 - 2 if count > 1 else 0), 4 if count == 1 else 6.5
-    number = str(count) if count < 100 else f"{count // 100}h" if count < 1000 else f"{count // 1000}k"  # noqa: PLR2004
-    label = (
-        ""
-        if count == 1
-        else f'<text class="count" x="{x:.1f}" y="20" font-size="7.5" text-anchor="middle">{number}</text>'
-    )
+    number = str(count) if count < _MOST_SHOWN else f"{count // _MOST_SHOWN}k"
+    size = 7.5 if len(number) < 3 else 6  # noqa: PLR2004 - so many digits fit
+    words = f'<text class="count" x="{x:.1f}" y="19.5" font-size="{size}" text-anchor="middle">{number}</text>'
+    label = "" if count == 1 else words
     about = html.escape("\n".join(told))
     return f'<g><circle class="mark" cx="{x:.1f}" cy="{_ROW // 2}" r="{radius}"/>{label}<title>{about}</title></g>'
 

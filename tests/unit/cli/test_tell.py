@@ -64,6 +64,13 @@ def document(tell: Tell, *words: str) -> tuple[int, dict[str, Any]]:
     return code, given
 
 
+def text_of(server: Post, number: int) -> str:
+    """The plain text of a mail, by its place in the order of their coming."""
+    body = server.mails[number][1].get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
 def recipients(server: Post) -> list[str]:
     """Who got a mail, in order."""
     return [recipient for recipient, _ in server.mails]
@@ -216,11 +223,11 @@ def test_the_closing_letter_goes_out_once_and_a_second_one_after_the_review(tell
     assert cli.run(["calm", "--lost", "none"]) == 0
     assert tell("--letter", "--yes", "too late")[0] == 2
     assert (tell("--letter", "--yes")[0], recipients(server)) == (0, ["ops@client.example", "boss@client.example"])
-    assert "one package moved" in server.mails[0][1].get_body(("plain",)).get_content()
+    assert "one package moved" in text_of(server, 0)
     assert (tell("--letter", "--yes")[0], len(server.mails)) == (2, 2)
     assert cli.run(["calm", "--again", "no: a guard refuses it"]) == 0
     assert (tell("--letter", "--yes")[0], len(server.mails)) == (0, 4)
-    assert "no: a guard refuses it" in server.mails[3][1].get_body(("plain",)).get_content()
+    assert "no: a guard refuses it" in text_of(server, 3)
 
 
 def test_that_it_is_resolved_is_told_in_the_words_that_calm_was_given(tell: Tell, server: Post) -> None:
@@ -228,6 +235,6 @@ def test_that_it_is_resolved_is_told_in_the_words_that_calm_was_given(tell: Tell
     assert tell("--yes")[0] == 0
     assert cli.run(["calm", "--word", "seen", "--why", "w", "--done", "put it back", "--lost", "none"]) == 0
     assert tell("--yes")[0] == 0
-    text = server.mails[-1][1].get_body(("plain",)).get_content()
+    text = text_of(server, -1)
     assert "put it back" in text
     assert "Data lost: none" in text
