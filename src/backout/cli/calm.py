@@ -77,8 +77,8 @@ def _answers(options: Namespace, drafts: Iterable[Mapping[str, Any]]) -> dict[st
     """Ask at a terminal for what the drafts lack, each once; an answer may be left out."""
     if options.json or options.quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return {}
-    found = {}
-    for field in dict.fromkeys(field for row in drafts for field in row["missing"] if field in _QUESTIONS):
+    found, lacking = dict[str, str](), {field for row in drafts for field in row["missing"]}
+    for field in (field for field in _QUESTIONS if field in lacking):
         sys.stderr.write(f"{_QUESTIONS[field]} ")
         sys.stderr.flush()
         answer = sys.stdin.readline()

@@ -145,10 +145,12 @@ def command_text(words: Iterable[str]) -> str:
 
 
 def _notices(document: Mapping[str, Any], zone: tzinfo | None) -> Iterable[Line]:
-    for row in document["entries"]:
+    rows = [row for row in document["entries"] if row["kind"] == "notice"]
+    last = {(row["body"].get("audience"), row["body"].get("type")): row["seq"] for row in rows}
+    for row in rows:
         body = row["body"]
-        if row["kind"] != "notice":
-            continue
+        if body.get("draft") and row["seq"] != last[body.get("audience"), body.get("type")]:
+            continue  # it was written anew, or sent
         told = [one for one in document["deliveries"] if one["notice"] == body.get("notice")]
         remarks = tuple(
             f"{one['target']}: {one['state']}, {moment_text(one['at'], zone)}"
@@ -158,7 +160,11 @@ def _notices(document: Mapping[str, Any], zone: tzinfo | None) -> Iterable[Line]
         what = f"{body.get('type', 'notice')} to {body.get('audience', 'nobody')}"
         head = f"{what}, draft" if body.get("draft") else what
         yield Line(
-            moment_text(row["at"], zone), head, str(body.get("subject", "")), remarks, str(body.get("plain", ""))
+            moment_text(row["at"], zone),
+            head,
+            str(body.get("subject", "")),
+            remarks,
+            str(body.get("plain", "")).rstrip(),
         )
 
 

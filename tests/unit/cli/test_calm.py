@@ -128,6 +128,16 @@ def test_what_is_red_is_named_and_only_a_word_is_stronger(told: Told, calm: Run,
     assert incident(told).clock("mitigated") is None
 
 
+def test_a_host_that_cannot_be_asked_is_no_healthy_one(told: Told, calm: Run, tmp_path: Path) -> None:
+    """It may be the one that is down; the others' health does not speak for it."""
+    text = CONFIG.format(folder=tmp_path)
+    (tmp_path / "backout.toml").write_text(text.replace('hosts = ["local"]', 'hosts = ["local", "gone.invalid"]'))
+    code, said = calm()
+    assert (code, incident(told).state) == (3, "open")
+    assert "gone.invalid could not be asked" in said
+    assert document(calm("--word", "it was switched off", "--json"))["unreached"][0]["host"] == "gone.invalid"
+
+
 def test_without_a_check_it_takes_a_word(told: Told, calm: Run, tmp_path: Path) -> None:
     """Silence is no health."""
     (tmp_path / "backout.toml").write_text(NO_CHECKS)
