@@ -48,7 +48,6 @@ def grammar(verb: argparse.ArgumentParser, duration: Callable[[str], float]) -> 
     verb.add_argument("--dry-run", action="store_true", help="only show what would be sent")
     verb.add_argument("--letter", action="store_true", help="send the letters that calm drafted")
     acts = verb.add_mutually_exclusive_group()
-    acts.add_argument("--letter", action="store_true", help="send the closing letters that calm drafted")
     acts.add_argument("--retry", action="store_true", help="send what failed and is due once more")
     acts.add_argument("--sent", type=int, metavar="ID", help="a delivery that nobody knows about is there")
     acts.add_argument("--again", type=int, metavar="ID", help="send a delivery that did not arrive once more")

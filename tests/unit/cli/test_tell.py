@@ -218,10 +218,9 @@ def test_the_closing_letter_goes_out_once_and_a_second_one_after_the_review(tell
     assert cli.run(["calm", "--word", "seen", "--why", "one package moved", "--done", "put it back"]) == 0
     code, said = tell("--letter", "--yes")
     assert (code, recipients(server)) == (3, [])
-    assert "The letter lacks lost" in said
+    assert "The notice lacks lost in the letter word" in said
     assert "backout calm --lost TEXT" in said
     assert cli.run(["calm", "--lost", "none"]) == 0
-    assert tell("--letter", "--yes", "too late")[0] == 2
     assert (tell("--letter", "--yes")[0], recipients(server)) == (0, ["ops@client.example", "boss@client.example"])
     assert "one package moved" in text_of(server, 0)
     assert (tell("--letter", "--yes")[0], len(server.mails)) == (2, 2)
