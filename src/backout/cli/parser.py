@@ -434,52 +434,33 @@ def _tell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
 
 
 def _note(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    """Describe it for --help and the reference: it reads its words by itself (backout.cli.note)."""
-    verb = _verb(verbs, shared, "note", "add a line to the timeline of the open incident", "note")
-    verb.usage = f"{verb.prog} [options] TEXT…"
-    verb.add_argument("text", nargs="*", metavar="TEXT", help="what is to be noted (default: standard input)")
-    meaning = "the environment whose open incident is meant (default: the one opened last)"
-    verb.add_argument("-e", "--environment", metavar="ENV", help=meaning)
-    for option, value, text in (
-        ("--incident", "ID", "the incident that is meant, open or not"),
-        ("--at", "TIME", 'when it happened: 14:03, "10m ago", "2026-11-28 14:03", also with a zone (default: now)'),
-        ("--of", "N", "the hypothesis that is ruled out or confirmed (default: the one that the text fits best)"),
-        ("--correct", "N", "TEXT is what entry N should say; what it said stays readable"),
-        ("--pin", "N", "pin entry N"),
-        ("--unpin", "N", "pin entry N no longer"),
-        ("--clock", "NAME[=TIME]", "set a clock: impact_started, detected, mitigated … (default: to now)"),
-        ("--severity", "N", "1: clients are down, 2: clients notice, 3: nobody outside notices"),
-    ):
-        verb.add_argument(option, metavar=value, help=text)
+    from backout.cli.incident import note_grammar
+
+    note_grammar(_verb(verbs, shared, "note", "add a line to the timeline of the open incident", "note"))
 
 
 def _do(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    verb = _verb(verbs, shared, "do", "run a command, live, and put it on the timeline with its output", "do")
-    verb.usage = f"{verb.prog} [options] -- CMD…"
-    where = "on this host, or that of this environment, over ssh"
-    verb.add_argument("-e", "--environment", dest="on", metavar="ENV|HOST", help=where)
-    verb.add_argument("--as", dest="way", metavar="NAME", default="", help="what it is as a way out, for the next time")
-    verb.add_argument("--incident", metavar="ID", help="the incident that it belongs to (default: the open one)")
-    verb.set_defaults(takes_command=True)
+    from backout.cli.incident import do_grammar
+
+    do_grammar(_verb(verbs, shared, "do", "run a command, live, and put it on the timeline with its output", "do"))
 
 
 def _shell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    verb = _verb(verbs, shared, "shell", "a shell that records every command, with the incident's clock", "shell")
-    verb.add_argument(
-        "-e", "--environment", dest="on", metavar="ENV|HOST", help="on this host, or that of this environment, over ssh"
-    )
-    verb.add_argument("--incident", metavar="ID", help="the incident that they belong to (default: the open one)")
+    from backout.cli.incident import shell_grammar
+
+    text = "a shell that records every command, with the incident's clock"
+    shell_grammar(_verb(verbs, shared, "shell", text, "shell"))
 
 
 def _calm(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    from backout.cli.closing import calm_grammar
+    from backout.cli.incident import calm_grammar
 
     text = "the end of an incident: resolved once the checks are healthy, then what is to be said"
     calm_grammar(_verb(verbs, shared, "calm", text, "calm"))
 
 
 def _export(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    from backout.cli.closing import export_grammar
+    from backout.cli.incident import export_grammar
 
     text = "an incident as a page, a picture, a document, a public text or a script"
     export_grammar(_verb(verbs, shared, "export", text, "export"))

@@ -34,6 +34,7 @@ VERBS = {
     "compare": "compare staging production",
     "drift": "drift production",
     "guard": "guard test",
+    "panic": "panic the site is down",
     "note": "note x",
     "do": "do -- true",
     "shell": "shell",

@@ -1,4 +1,4 @@
-"""What `backout calm` and `backout export` take on their command lines."""
+"""What the commands of an incident take on their command lines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,43 @@ from datetime import date
 
 FORMS = ("md", "html", "json", "svg", "public", "script")
 """What an incident can be written as."""
+
+
+ON_A_HOST = "on this host, or that of this environment, over ssh"
+
+
+def note_grammar(verb: argparse.ArgumentParser) -> None:
+    """Describe what `note` takes, for --help and the reference: it reads its words by itself (backout.cli.note)."""
+    verb.usage = f"{verb.prog} [options] TEXT…"
+    verb.add_argument("text", nargs="*", metavar="TEXT", help="what is to be noted (default: standard input)")
+    meaning = "the environment whose open incident is meant (default: the one opened last)"
+    verb.add_argument("-e", "--environment", metavar="ENV", help=meaning)
+    for option, value, text in (
+        ("--incident", "ID", "the incident that is meant, open or not"),
+        ("--at", "TIME", 'when it happened: 14:03, "10m ago", "2026-11-28 14:03", also with a zone (default: now)'),
+        ("--of", "N", "the hypothesis that is ruled out or confirmed (default: the one that the text fits best)"),
+        ("--correct", "N", "TEXT is what entry N should say; what it said stays readable"),
+        ("--pin", "N", "pin entry N"),
+        ("--unpin", "N", "pin entry N no longer"),
+        ("--clock", "NAME[=TIME]", "set a clock: impact_started, detected, mitigated … (default: to now)"),
+        ("--severity", "N", "1: clients are down, 2: clients notice, 3: nobody outside notices"),
+    ):
+        verb.add_argument(option, metavar=value, help=text)
+
+
+def do_grammar(verb: argparse.ArgumentParser) -> None:
+    """Add what `do` takes."""
+    verb.usage = f"{verb.prog} [options] -- CMD…"
+    verb.add_argument("-e", "--environment", dest="on", metavar="ENV|HOST", help=ON_A_HOST)
+    verb.add_argument("--as", dest="way", metavar="NAME", default="", help="what it is as a way out, for the next time")
+    verb.add_argument("--incident", metavar="ID", help="the incident that it belongs to (default: the open one)")
+    verb.set_defaults(takes_command=True)
+
+
+def shell_grammar(verb: argparse.ArgumentParser) -> None:
+    """Add what `shell` takes."""
+    verb.add_argument("-e", "--environment", dest="on", metavar="ENV|HOST", help=ON_A_HOST)
+    verb.add_argument("--incident", metavar="ID", help="the incident that they belong to (default: the open one)")
 
 
 def calm_grammar(verb: argparse.ArgumentParser) -> None:
