@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 import pytest
@@ -33,3 +34,16 @@ def _strict(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"skipped, which counts as failed in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Give what has clocks show another zone's time, for as long as the test lasts: the C library keeps it."""
+
+    def go(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield go
+    monkeypatch.undo()
+    time.tzset()

@@ -6,12 +6,10 @@ import json
 import os
 import re
 import subprocess
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,13 +31,13 @@ Export = Callable[..., str]
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_zone: Callable[[str], None]) -> Iterator[Told]:
     """An incident across the change of the clocks, with something of every kind in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BACKOUT_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
     (tmp_path / "backout.toml").write_text(CONFIG)
-    in_zone(monkeypatch, "Europe/Berlin")
+    in_zone("Europe/Berlin")
     one = Told(journal_path(os.environ), BEGIN)
     one.check(BEGIN + 5, "unhealthy")
     one.pinned(BEGIN + 60, "web2 is *slow*", "web1 is *slow* <b>")
@@ -53,20 +51,6 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     one.resolve(BEGIN + 3660)
     yield one
     one.journal.close()
-
-
-def in_zone(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
-    """Be where clocks show this zone's time, for as long as the test lasts."""
-    monkeypatch.setenv("TZ", zone)
-    time.tzset()
-
-
-@pytest.fixture(autouse=True)
-def zone_again(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give the next test the zone that was there before."""
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.fixture
@@ -117,10 +101,10 @@ def test_a_change_of_the_clocks_is_seen(export: Export) -> None:
 )
 @pytest.mark.usefixtures("told")
 def test_times_are_those_of_the_reader_and_say_so(
-    export: Export, monkeypatch: pytest.MonkeyPatch, zone: str, first: str
+    export: Export, in_zone: Callable[[str], None], zone: str, first: str
 ) -> None:
     """Three people in three zones read the same incident; a time without its zone is read in two ways."""
-    in_zone(monkeypatch, zone)
+    in_zone(zone)
     assert first in export()
     assert "### 2026-10-25 (UTC)" in export("--utc")
 

@@ -160,11 +160,11 @@ def test_clocks_and_severity_are_set(note: Desk) -> None:
 
 
 def test_what_happened_earlier_stands_where_it_happened_and_the_line_says_when(
-    note: Desk, monkeypatch: pytest.MonkeyPatch
+    note: Desk, in_zone: Callable[[str], None]
 ) -> None:
     """A time is read in the zone of who writes it, and one that was there twice is told."""
     note.declare()
-    monkeypatch.setenv("TZ", "Europe/Berlin")
+    in_zone("Europe/Berlin")
     code, said, complaints = note("--at", "2026-10-25", "02:30", "+01:00", "the first alarm")
     assert (code, complaints) == (0, "")
     assert said.startswith("2  i1 production, 3 min, at 2026-10-25")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -63,15 +64,8 @@ def test_a_time_that_was_skipped_is_told() -> None:
     assert "skipped" in found.doubt
 
 
-def test_the_zone_of_this_machine_counts_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_of_this_machine_counts_where_none_is_given(in_zone: Callable[[str], None]) -> None:
     """It is the reader's."""
-    import time
-
-    monkeypatch.setenv("TZ", "Asia/Kolkata")
-    time.tzset()
-    try:
-        assert clock_text(moment("2026-11-28 14:03", NOW).at, NOW) == "14:03 IST"
-        assert "2026-11-28 14:03 CET" in clock_text(moment("2026-11-28 14:03", NOW, BERLIN).at, 0, BERLIN)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    in_zone("Asia/Kolkata")
+    assert clock_text(moment("2026-11-28 14:03", NOW).at, NOW) == "14:03 IST"
+    assert "2026-11-28 14:03 CET" in clock_text(moment("2026-11-28 14:03", NOW, BERLIN).at, 0, BERLIN)
