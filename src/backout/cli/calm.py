@@ -56,7 +56,7 @@ def calm(options: Namespace) -> int:
             from backout.render.calm import calm as drawn  # only where it is drawn
 
             put(drawn(document, screen(options)))
-        remind(options, journal, config)
+        remind(journal, config, silent=options.json or options.quiet)
     return 0
 
 

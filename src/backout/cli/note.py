@@ -19,7 +19,7 @@ from backout.store.aside import NUMBERED_FROM
 if TYPE_CHECKING:
     from backout.flow.incidents import Standing
     from backout.render.moment import Moment
-    from backout.store.journal import Event
+    from backout.store.journal import Event, Journal
 
 _MOST_CHARACTERS = 1 << 20
 _MOST_WORDS = 4
@@ -115,7 +115,20 @@ def _keep(wish: flow.Wish, options: Any, complaints: list[str]) -> int:
     complaints += journal.complaints
     with suppress(OSError):  # it is kept, whoever reads of it
         _tell(noted, wish.at, options, complaints)
+    if noted.standing is not None:
+        _remind(journal, options)
     return 0
+
+
+def _remind(journal: Journal, options: Any) -> None:
+    """End with what is owed to whom; a configuration that cannot be read is told of where it matters."""
+    from backout.cli.reminding import remind
+    from backout.config.find import load
+
+    with suppress(BackoutError, OSError):
+        config = load(options.get("--config"))
+        if config.audiences:
+            remind(journal, config, silent="--json" in options or "--quiet" in options)
 
 
 def _tell(noted: flow.Noted, at: float | None, options: Any, complaints: list[str]) -> None:

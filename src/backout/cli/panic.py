@@ -12,6 +12,7 @@ from typing import Any
 from backout import bootstrap
 from backout.cli.lenient import Heard, Reads, flag, listen, one
 from backout.cli.person import who
+from backout.cli.reminding import remind
 from backout.cli.screens import put, put_json
 from backout.config.find import load
 from backout.config.nearest import did_you_mean
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from backout.flow.calls import Calls, End
     from backout.link.local import Child
     from backout.link.wire import Link
+    from backout.store.aside import KeepingJournal
 
 
 def _severity(words: Sequence[str]) -> tuple[int, int]:
@@ -57,9 +59,9 @@ def panic(words: Sequence[str]) -> int:
     config = _config(heard, remarks)
     journal = bootstrap.keeping_journal()
     panicked = Panic(journal, str(who()), bootstrap.new_change_id, _alarm(heard, config, remarks))
-    desk = _Desk(heard, panicked, journal.complaints, remarks)
+    desk = _Desk(heard, panicked, journal, remarks)
     try:
-        return desk.work()
+        return desk.work(config)
     except KeyboardInterrupt:
         return desk.interrupted()
     finally:
@@ -106,17 +108,17 @@ def _environment(name: str | None, config: Config, remarks: list[str]) -> tuple[
 class _Desk:
     """One panic at one terminal."""
 
-    def __init__(self, heard: Heard, panic: Panic, complaints: list[str], remarks: list[str]) -> None:
-        """Know what was typed; `complaints` are the journal's, and `remarks` what is to be said of the words."""
-        self._panic, self._complaints, self._remarks = panic, complaints, remarks
+    def __init__(self, heard: Heard, panic: Panic, journal: KeepingJournal, remarks: list[str]) -> None:
+        """Know what was typed; `remarks` are what is to be said of the words."""
+        self._panic, self._journal, self._remarks = panic, journal, remarks
         self._calls: Calls | None = None
         self._drawn: dict[str, Any] = {}
         self._is_json = "--json" in heard.options
         self._screen = screen_of(sys.stdout, os.environ, color="--no-color" not in heard.options)
         self._can_ask = not self._is_json and sys.stdin.isatty() and sys.stderr.isatty()
 
-    def work(self) -> int:
-        """Show, ask, and give the exit code."""
+    def work(self, config: Config) -> int:
+        """Show, ask, end with what is owed to whom, and give the exit code."""
         one = self._panic
         one.open()
         one.read()
@@ -133,7 +135,9 @@ class _Desk:
         finally:
             if self._calls is not None:
                 self._calls.close()
-        return self._end()
+        code = self._end()
+        remind(self._journal, config, silent=self._is_json)
+        return code
 
     def interrupted(self) -> int:
         """Say what stands after Ctrl-C."""
@@ -206,7 +210,7 @@ class _Desk:
 
     def _end(self) -> int:
         one = self._panic
-        remarks = [*self._remarks, *self._complaints]
+        remarks = [*self._remarks, *self._journal.complaints]
         document = {**one.document(), "remarks": remarks}
         if self._is_json:
             put_json(document, "changes")

@@ -47,7 +47,7 @@ def tell(options: Namespace) -> int:
         if options.retry or options.sent is not None or options.again is not None:
             return desk.go_on()
         code = desk.tell()
-        remind(options, journal, config)
+        remind(journal, config, silent=options.json or options.quiet)
         return code
 
 

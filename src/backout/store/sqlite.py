@@ -18,7 +18,6 @@ from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
 from backout.store.journal import EVENT, LEDGER, Event, Found, Line
 from backout.store.opening import WAITS_S, connect, connect_to_read
-from backout.store.searching import Searching
 from backout.store.sending import is_sending, sending
 from backout.store.words import text_of
 
@@ -116,6 +115,8 @@ class SqliteJournal:
 
     def search(self, text: str, limit: int = 20, beside: Sequence[Event] = ()) -> Found:
         """Find what holds the words, or what answers a longer text best."""
+        from backout.store.searching import Searching  # nobody else waits for its import
+
         with explained(self.path):
             return Searching(self._database, self._rows, self._event, beside, self._clock()).find(text, limit)
 
