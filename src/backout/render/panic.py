@@ -154,7 +154,7 @@ class Drawing:
     def _saved(self, row: Mapping[str, Any]) -> str:
         left = len(row["left_out"]) + row["more_left_out"]
         without = f", {left} left out, such as {row['left_out'][0]}" if left else ""
-        what = f"{row['files']} files, {-(-row['size_bytes'] // 1024)} KiB{without}"
+        what = f"{row['files']} file{'' if row['files'] == 1 else 's'}, {-(-row['size_bytes'] // 1024)} KiB{without}"
         saved = "Saved before" if row["again"] else "Saved"
         return self._screen.visible(f"{saved} on {row['host']}: {what}: {row['where']}")
 
