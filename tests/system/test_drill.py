@@ -66,6 +66,7 @@ def test_the_story_comes_true_and_ends_well(environ: dict[str, str], tmp_path: P
     (part,) = split["parts"]
     assert part.startswith("python-package:")
     assert ":setuptools 65.5.0 -> 84." in part
+    assert "Data lost: none" in forced["letter"]
     assert all(claim["holds"] for act in document["acts"] for claim in act["claims"])
     assert Path(document["page"]).read_text().lower().startswith("<!doctype html>")
     assert left_behind(tmp_path) == []

@@ -64,7 +64,7 @@ class _Desk:
         incident = self._incident()
         words = self._composed(incident)
         document = flow.preview(incident, words)
-        _require_whole(words)
+        _require_whole(incident.id, words)
         if self._options.dry_run:
             self._show(document)
             return 0
@@ -196,13 +196,20 @@ def _asked(question: str) -> str:
     return sys.stdin.readline().strip()
 
 
-def _require_whole(words: Sequence[Draft]) -> None:
+def _require_whole(incident: str, words: Sequence[Draft]) -> None:
     """Refuse a notice that lacks what its reader needs; it names each field, and the option that gives it."""
     lacking = {field: word for word in words for field in word.missing}
     if lacking:
-        options = [f"{_QUESTIONS[field][0]} {'TIME' if field == 'since' else 'TEXT'}" for field in lacking]
+        options = [
+            f" {_QUESTIONS[field][0]} {'TIME' if field == 'since' else 'TEXT'}"
+            for field in lacking
+            if field != "how_long"
+        ]
         which = ", ".join(dict.fromkeys(f"{field} in the {word.type} word" for field, word in lacking.items()))
+        from backout.render.letter import set_clocks
+
         command = "backout calm" if words[0].type == LETTER else "backout tell"
+        clocks = f"{set_clocks(incident)}; " if "how_long" in lacking else ""
         raise RefusedError(
-            f"The notice lacks {which}.", state="Nothing was sent.", next=f"{command} {' '.join(options)}"
+            f"The notice lacks {which}.", state="Nothing was sent.", next=f"{clocks}{command}{''.join(options)}"
         )

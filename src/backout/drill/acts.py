@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from backout.drill import claims
 from backout.drill.change import Change, change_for
 from backout.drill.claims import Act, Claim
+from backout.drill.incident import met
 from backout.drill.load import Load
+from backout.drill.mailbox import Mailbox
 from backout.drill.process import Done, run
+from backout.drill.samples import outages
 from backout.drill.shop import Shop
 from backout.drill.world import (
     COPY,
@@ -57,6 +61,7 @@ class Stage(NamedTuple):
     world: World
     cli: tuple[str, ...]
     teller: Teller
+    mailbox: Mailbox
 
 
 def bare_way(stage: Stage) -> Act:
@@ -100,17 +105,26 @@ def refused(stage: Stage, shop: Shop) -> Act:
 
 
 def forced(stage: Stage, shop: Shop) -> Act:
-    """Act 3: somebody says yes to everything, and no check can see the harm before it is live."""
+    """Act 3: somebody says yes to everything, no check can see the harm before it is live, and the client is told."""
     stage.teller.act("Act 3: forced, and the harm only shows live")
     change = change_for(stage.world, shop.folder)
-    before = fingerprint(shop.folder)
+    before, begun_at = fingerprint(shop.folder), time.time()
     options = ["--after", f"{shop.folder}/shopctl restart"]
     done, load = _through_backout(stage, shop, options, change, "it has to be today", back_up=True)
     stage.teller.saw("the live check turned red, and backout took the change back")
     untouched = fingerprint(shop.folder) == before
     document = _document(done)
     found = claims.of_the_rescue(done.exit_code, document["checks"], load.seen(), untouched=untouched)
-    return Act("forced", done.command, done.exit_code, load.seen(), found, change=document["change"])
+    change, seen = document["change"], load.seen()
+    down = outages(seen.samples)
+    if not down:
+        return Act("forced", done.command, done.exit_code, seen, found, change=change)
+    outage = claims.Outage(change, begun_at + down[0][0], begun_at + down[-1][1])
+    spoken = met(stage.world, stage.cli, stage.mailbox, outage, stage.teller.doing)
+    stage.teller.saw("the client had a first word, the last one, and a letter")
+    return Act(
+        "forced", done.command, done.exit_code, seen, (*found, *spoken.claims), change=change, letter=spoken.letter
+    )
 
 
 def split(stage: Stage, shop: Shop, change: str) -> Act:
@@ -145,7 +159,8 @@ def split(stage: Stage, shop: Shop, change: str) -> Act:
 def write_config(stage: Stage, shop: Shop, *, looks_beforehand: bool = False) -> None:
     """Write the backout.toml of the drill; with `looks_beforehand`, its check starts the shop in a rehearsal, too."""
     choice = {"not_yet": "", "within": "30s"} if looks_beforehand else {"not_yet": "# ", "within": "5s"}
-    write(stage.world.folder, "backout.toml", shop.folder, port=str(shop.port), **choice)
+    ports = {"port": str(shop.port), "mail": str(stage.mailbox.port)}
+    write(stage.world.folder, "backout.toml", shop.folder, **ports, **choice)
 
 
 def _on_staging(stage: Stage) -> tuple[Claim, ...]:

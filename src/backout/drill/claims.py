@@ -12,6 +12,9 @@ APPLIED, REFUSED, BACKED_OUT = 0, 3, 4
 
 SETTING = "gunicorn.conf.py"
 
+_ROUNDED_S = 2.0
+"""By so much is a downtime off whose clocks are set to the second."""
+
 ENDED = "backout ended"
 """The event in what the requests saw."""
 
@@ -27,7 +30,7 @@ class Act(NamedTuple):
     """One act that was played: what was typed, how it ended, what the requests saw, what it claims.
 
     `surprises` are the effects that nobody had expected, `parts` what was found to break the shop, for people to read;
-    `change` is what the act is recorded as.
+    `change` is what the act is recorded as, `letter` what the client was written at the end.
     """
 
     title: str
@@ -38,11 +41,25 @@ class Act(NamedTuple):
     surprises: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     change: str | None = None
+    letter: str = ""
 
     @property
     def untrue(self) -> tuple[str, ...]:
         """The claims that did not come true."""
         return tuple(claim.says for claim in self.claims if not claim.holds)
+
+
+class Outage(NamedTuple):
+    """What is known of what happened: the change, and when the shop answered nobody (seconds since the epoch, UTC)."""
+
+    change: str
+    begun_at: float
+    ended_at: float
+
+    @property
+    def lasted_s(self) -> float:
+        """Give how long it was."""
+        return self.ended_at - self.begun_at
 
 
 def of_the_dry_run(output: str) -> tuple[Claim, ...]:
@@ -100,6 +117,22 @@ def of_the_rescue(
         Claim("the site went down", seen.failed > 0),
         Claim("it was up again when backout said so, and stayed up", seen.failed_since(ENDED) == 0),
         Claim("production is byte for byte what it was", untouched),
+    )
+
+
+def of_the_incident(
+    panic: dict[str, Any], calm: dict[str, Any], subjects: Sequence[str], outage: Outage, letter: str
+) -> tuple[Claim, ...]:
+    """Judge what people did about it; `subjects` are those of the mails that came, `letter` is the text of the last."""
+    states = [subject.partition("]")[0].removeprefix("[") for subject in subjects]
+    told_s = next((row["seconds"] for row in calm["downtime"] if row["audience"] is not None), 0.0)
+    return (
+        Claim("panic names the change that did it", outage.change in [row["id"] for row in panic["changes"]]),
+        Claim("the checks say that it is over", calm["by"] == "checks"),
+        Claim("the client had a first word, a last one and a letter", states == ["investigating", *["resolved"] * 2]),
+        Claim("it is known how long they were down", abs(told_s - outage.lasted_s) < _ROUNDED_S),
+        Claim("the letter says so, and what was lost", "How long:" in letter and "Data lost: none" in letter),
+        Claim("it promises nothing that is not known yet", "Not known yet; we review on" in letter),
     )
 
 

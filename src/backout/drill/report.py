@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 from typing import Any, NamedTuple
 
 from backout.drill.claims import Act
@@ -60,6 +61,7 @@ def _act_document(act: Act) -> dict[str, Any]:
         "total": act.seen.total,
         "surprises": list(act.surprises),
         "parts": list(act.parts),
+        "letter": act.letter,
         "claims": [claim._asdict() for claim in act.claims],
     }
 
@@ -74,6 +76,8 @@ def table(outcome: Outcome) -> str:
         for row in rows
     ]
     lines += [f"\nWhat broke it: {part}" for act in outcome.acts for part in act.parts]
+    letters = [act.letter.strip() for act in outcome.acts if act.letter]
+    lines += [f"\nThe letter to the client:\n\n{indent(letter, '  ')}" for letter in letters]
     lines += ["", outcome.sentence, f"Played with {outcome.tool} on {outcome.python} in {outcome.seconds:.0f} s."]
     lines += [f"{name}: {where}" for name, where in (("Page", outcome.page), ("Folder", outcome.folder)) if where]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from types import FrameType
 from backout.drill.acts import Stage, Teller, bare_way, forced, refused, split, write_config
 from backout.drill.change import change_for
 from backout.drill.claims import Act
+from backout.drill.mailbox import Mailbox
 from backout.drill.progress import teller_on
 from backout.drill.python import choose_interpreter
 from backout.drill.report import Outcome, document, page, table
@@ -53,9 +54,9 @@ def main(
 def _play(*, keep: bool, live: bool, folder: str | None, cli: tuple[str, ...], teller: Teller) -> Outcome:
     begun = time.monotonic()
     python = choose_interpreter()
-    with _interruptible(), _folder(folder, keep=keep) as path:
+    with _interruptible(), _folder(folder, keep=keep) as path, Mailbox() as mailbox:
         world = World(path, python, live)
-        stage = Stage(world, cli, teller)
+        stage = Stage(world, cli, teller, mailbox)
         acts = tuple(_acts(stage))
         return Outcome(
             tool=change_for(world, world.path(PRODUCTION)).tool,

@@ -89,7 +89,7 @@ def _acts(journal: Journal, who: str, wish: Wish, where: Standing | None, compla
         else:
             yield record(journal, who, incident, PIN, "", more={"of": number, "pinned": pinned}, at=wish.at)
     if where is None and (wish.clock or wish.severity):
-        complaints.append("No incident is open whose clock or severity could be set.")
+        complaints.append("No incident is open whose clock or severity could be set; --incident ID names another.")
     elif where is not None:
         yield from _about(journal, who, wish, where)
 

@@ -9,7 +9,9 @@ from backout.model import shape
 from backout.model.check import BEFORE, HEALTHY, UNHEALTHY
 from backout.model.incident import CHANGE, CHECK, RESOLVED, Entry, Incident
 
-CHECKS, CLOCKS = "checks", "clocks"
+CHECKS, CLOCKS, UNKNOWN = "checks", "clocks", "unknown"
+_UNNOTICED = 3
+"""The severity of what nobody outside notices."""
 _RESULT = shape.fields({"name": shape.text, "result": shape.text})
 Span = tuple[float, float]
 """From when until when, in seconds since the epoch, UTC."""
@@ -79,11 +81,16 @@ def downtime(incident: Incident, checks: Collection[str], now: float) -> Downtim
 
     A check that was red when it was first asked was so since the impact started, where that is known. One that was
     not asked again until it was green was red until then, at the latest until the incident was mitigated, if that was
-    after it was last seen red.
+    after it was last seen red. Where no check was ever seen red, it may have been before anybody asked: the clock of
+    the impact tells, and without it nothing does, unless nobody outside noticed.
     """
-    seen = [one for one in readings(incident.entries) if not checks or one.name in checks]
-    if not seen:
+    known = readings(incident.entries)
+    seen = [one for one in known if not checks or one.name in checks]
+    is_red = any(one.result == UNHEALTHY for one in known)
+    if not seen or (not is_red and incident.clock("impact_started") is not None):
         return Downtime(_by_clocks(incident, now), CLOCKS)
+    if not is_red and incident.severity != _UNNOTICED:
+        return Downtime((), UNKNOWN)
     end = _end(incident, now)
     places = dict.fromkeys((one.host, one.name) for one in seen)
     spans = [span for place in places for span in _red(incident, [o for o in seen if (o.host, o.name) == place], end)]

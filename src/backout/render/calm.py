@@ -10,6 +10,7 @@ from rich.text import Text
 
 from backout.render.canvas import LABEL, labelled, text_of, wrapped
 from backout.render.incident_story import duration_text, moment_text
+from backout.render.letter import set_clocks
 from backout.render.screen import Screen
 
 _BY = {"checks": "by its checks", "word": "by word"}
@@ -30,7 +31,7 @@ def calm(document: Mapping[str, Any], screen: Screen, zone: tzinfo | None = None
     ]
     for row in document["drafts"]:
         lines += _draft(row, screen)
-    return text_of([*lines, *_next(document["drafts"], screen)], screen)
+    return text_of([*lines, *_next(document["incident"], document["drafts"], screen)], screen)
 
 
 def _block(label: str, rows: Iterable[str], screen: Screen) -> list[Text]:
@@ -44,9 +45,12 @@ def _check(row: Mapping[str, Any]) -> str:
 
 
 def _downtime(row: Mapping[str, Any]) -> str:
+    whom = row["audience"] or "everybody"
+    if row["source"] == "unknown":
+        return f"{whom}: not known: no check was seen red, and nobody set when the impact started"
     how = "by its checks" if row["source"] == "checks" else "by the clocks"
     length = duration_text(row["seconds"]) if row["seconds"] else "none"
-    return f"{row['audience'] or 'everybody'}: {length}, {how}"
+    return f"{whom}: {length}, {how}"
 
 
 def _paused(row: Mapping[str, Any]) -> str:
@@ -62,13 +66,15 @@ def _draft(row: Mapping[str, Any], screen: Screen) -> list[Text]:
     return lines
 
 
-def _next(drafts: Iterable[Mapping[str, Any]], screen: Screen) -> list[Text]:
+def _next(incident: str, drafts: Iterable[Mapping[str, Any]], screen: Screen) -> list[Text]:
     """Say what is missing, with the options that give it, and how it is sent."""
     waiting = [row for row in drafts if not row["sent"]]
     lacking = dict.fromkeys(field for row in waiting for field in row["missing"])
     if lacking:
-        options = " ".join(f"--{field} TEXT" for field in lacking)
-        told = [f"Missing: {', '.join(lacking)}. Say it with: backout calm {options}"]
+        options = "".join(f" --{field} TEXT" for field in lacking if field != "how_long")
+        clocks = f"{set_clocks(incident)}; " if "how_long" in lacking else ""
+        names = ", ".join(field.replace("_", " ") for field in lacking)
+        told = [f"Missing: {names}. Say it with: {clocks}backout calm{options}"]
     else:
         kinds = dict.fromkeys(row["type"] for row in waiting)
         commands = {"resolved": "backout tell", "letter": "backout tell --letter"}

@@ -24,6 +24,7 @@ def public(document: Mapping[str, Any], zone: tzinfo | None = None) -> str:
     ]
     whole = next(row for row in document["downtime"] if row["audience"] is None)
     length = duration_text(whole["seconds"]) if whole["seconds"] else "none"
+    length = "not known" if whole["source"] == "unknown" else length
     return "\n\n".join([*parts, "\n".join(clocks), f"Downtime: {length}"]) + "\n"
 
 

@@ -122,6 +122,9 @@ def _clocks(document: Mapping[str, Any], zone: tzinfo | None) -> Iterable[tuple[
 def _downtime(document: Mapping[str, Any], zone: tzinfo | None) -> Iterable[tuple[str, str]]:
     for row in document["downtime"]:
         checks = f" ({', '.join(row['checks'])})" if row["checks"] else ""
+        if row["source"] == "unknown":
+            yield (row["name"] or row["audience"] or "everybody"), "not known"
+            continue
         how = "by checks" if row["source"] == "checks" else "by the clocks"
         spans = "; ".join(f"{moment_text(one['from'], zone)} to {moment_text(one['to'], zone)}" for one in row["spans"])
         length = duration_text(row["seconds"]) if row["seconds"] else "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta, tzinfo
 
-from backout.model.downtime import Downtime
+from backout.model.downtime import UNKNOWN, Downtime
 from backout.render.incident_story import duration_text
 from backout.render.notice import time_text
 
@@ -12,8 +12,15 @@ _FRIDAY = 5
 _MOST_SPANS = 5
 
 
+def set_clocks(incident: str) -> str:
+    """Give the command that makes known how long it was, where no check was seen red."""
+    return f"backout note --incident {incident} --clock impact_started=TIME"
+
+
 def how_long(down: Downtime, zone: tzinfo | None = None) -> str:
-    """Say how long it was, and from when until when, in the reader's zone."""
+    """Say how long it was, and from when until when, in the reader's zone; nothing where that is not known."""
+    if down.source == UNKNOWN:
+        return ""
     if not down.spans:
         return "Not at all: what you use kept working."
     spans = [f"{time_text(start, zone)} to {time_text(end, zone)}" for start, end in down.spans]

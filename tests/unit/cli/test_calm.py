@@ -61,19 +61,26 @@ Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
-    """An incident that is open, with a check of each audience that was red for a while."""
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+    """An incident that is open, of which nothing else is known."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BACKOUT_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
     (tmp_path / "backout.toml").write_text(CONFIG.format(folder=tmp_path))
     one = Told(journal_path(os.environ), BEGIN)
+    yield one
+    one.journal.close()
+
+
+@pytest.fixture
+def told(opened: Told) -> Told:
+    """One with a check of each audience that was red for a while."""
+    one = opened
     one.check(BEGIN, "unhealthy", host=HERE)
     one.check(BEGIN + 60, "unhealthy", name="reports", host=HERE)
     one.check(BEGIN + 90, "healthy", name="reports", host=HERE)
     one.check(BEGIN + 600, "healthy", host=HERE)
-    yield one
-    one.journal.close()
+    return one
 
 
 @pytest.fixture
@@ -161,6 +168,16 @@ def test_what_a_letter_lacks_is_named_and_calm_again_completes_it(told: Told, ca
     assert document(calm("--json"))["drafts"] == found["drafts"]
     assert len(incident(told).of_kind("notice")) == drafts
     assert "To send: backout tell, then backout tell --letter" in calm()[1]
+
+
+def test_how_long_it_was_is_asked_for_where_no_check_was_seen_red(opened: Told, calm: Run) -> None:
+    """What backed itself out was over before anybody asked: the client must not read that it was not down at all."""
+    opened.check(BEGIN, "healthy", host=HERE)
+    _, said = calm("--why", "one package moved", "--done", "put it back", "--lost", "none")
+    clocks = f"backout note --incident {ID} --clock impact_started=TIME"
+    assert f"Missing: how long. Say it with: {clocks}; backout calm" in " ".join(said.split())
+    assert cli.run(["note", "--incident", ID, "--clock", "impact_started=2026-10-25 10:00 UTC"]) == 0
+    assert "How long: " in calm()[1]
 
 
 def test_a_draft_is_never_sent_by_itself(told: Told, calm: Run) -> None:

@@ -196,3 +196,36 @@ def test_an_act_names_what_did_not_come_true() -> None:
     """The sentence at the end is made of these."""
     act = Act("an act", "true", 0, UP, (Claim("one thing", holds=True), Claim("another", holds=False)))
     assert act.untrue == ("another",)
+
+
+PANIC = {"changes": [{"id": "one"}]}
+DOWN_S = [{"audience": None, "seconds": 9.0}, {"audience": "client", "seconds": 7.0}]
+CALM = {"by": "checks", "downtime": DOWN_S}
+OUTAGE = claims.Outage("one", 100.5, 107.0)
+TOLD = ["[investigating] production: x", "[resolved] production: y", "[resolved] production: z"]
+LETTER = "How long: 7 s\n\nData lost: none\n\nNot known yet; we review on 2026-12-01"
+
+
+def test_the_incident_as_it_should_be_leaves_no_claim_open() -> None:
+    """The happy end of what people do in act 3."""
+    assert untrue(claims.of_the_incident(PANIC, CALM, TOLD, OUTAGE, LETTER)) == 0
+
+
+@pytest.mark.parametrize(
+    ("panic", "calm", "told", "letter"),
+    [
+        ({"changes": []}, CALM, TOLD, LETTER),
+        (PANIC, {**CALM, "by": "word"}, TOLD, LETTER),
+        (PANIC, {**CALM, "downtime": DOWN_S[:1]}, TOLD, LETTER),
+        (PANIC, CALM, TOLD[:2], LETTER),
+        (PANIC, CALM, [*TOLD, TOLD[2]], LETTER),
+        (PANIC, CALM, TOLD, LETTER.replace("How", "So")),
+        (PANIC, CALM, TOLD, LETTER.replace("Not known yet", "Never again")),
+    ],
+    ids=["unnamed", "by word", "not down", "no letter", "told twice", "no time", "promised"],
+)
+def test_an_incident_that_went_otherwise_is_told_by_exactly_one_claim(
+    panic: dict[str, Any], calm: dict[str, Any], told: list[str], letter: str
+) -> None:
+    """One thing wrong, one claim untrue."""
+    assert untrue(claims.of_the_incident(panic, calm, told, OUTAGE, letter)) == 1

@@ -26,6 +26,7 @@ def outcome(*, holds: bool) -> Outcome:
             (Claim("not one request failed", holds=holds),),
             ("user:x (added)",),
             ("file:/srv/y",),
+            letter="How long: 7 s\n\nData lost: none\n",
         ),
     )
     return Outcome("puppet", "Python 3.11", live=False, acts=acts, seconds=61.4, page="/home/you/drill.html")
@@ -39,6 +40,7 @@ def test_the_table_says_for_each_act_how_it_ended_and_what_it_cost() -> None:
         "2 through backout     3      none           0 of 1",
     ]
     assert "What broke it: file:/srv/y" in report.table(outcome(holds=True)).splitlines()
+    assert "The letter to the client:\n\n  How long: 7 s\n\n  Data lost: none\n" in report.table(outcome(holds=True))
 
 
 def test_a_story_that_did_not_come_true_is_told_in_one_sentence() -> None:

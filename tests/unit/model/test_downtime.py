@@ -91,9 +91,23 @@ def test_without_checks_the_clocks_tell() -> None:
     assert downtime(whole, (), 900).spans == ((80, 140),)
 
 
-def test_checks_that_were_all_healthy_are_no_downtime() -> None:
+def test_checks_that_were_all_healthy_are_no_downtime_where_nobody_noticed() -> None:
     """Severity 3: nobody outside noticed, and the clocks must not say otherwise."""
-    assert downtime(incident(check(100, "healthy"), resolved=300), (), 900) == ((), "checks")
+    lowered = (110, INCIDENT, {**stands("open"), "severity": 3})
+    assert downtime(incident(check(100, "healthy"), lowered, resolved=300), (), 900) == ((), "checks")
+
+
+def test_what_was_over_before_a_check_was_asked_is_not_known_unless_somebody_says_when_it_began() -> None:
+    """A change that backed itself out leaves green checks: "you were not down" would be a lie to the client."""
+    assert downtime(incident(check(100, "healthy"), resolved=300), (), 900) == ((), "unknown")
+    told = incident(check(100, "healthy"), clock("impact_started", 60), clock("mitigated", 90), resolved=300)
+    assert downtime(told, (), 900) == (((60, 90),), "clocks")
+
+
+def test_who_depends_on_what_stayed_green_was_not_down() -> None:
+    """Their own downtime: what others lost is not theirs."""
+    one = incident(check(100, "unhealthy", "shop"), check(100, "healthy", "api"), check(200, "healthy", "shop"))
+    assert downtime(one, ("api",), 900) == ((), "checks")
 
 
 def test_a_rehearsal_that_was_red_is_no_downtime() -> None:
