@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.config import Config, load
+from backout.config.find import load
+from backout.config.values import Config
 from backout.errors import ConfigError
 from backout.model.check import CHECK
 from kit.hostile import BYTES, LONG, edited, hunted, mutated

@@ -122,13 +122,13 @@ def _keep(wish: flow.Wish, options: Any, complaints: list[str]) -> int:
 
 def _remind(journal: Journal, options: Any) -> None:
     """End with what is owed to whom; a configuration that cannot be read is told of where it matters."""
-    from backout.cli.reminding import remind
-    from backout.config.find import load
+    from backout.config.find import load, mentions
 
     with suppress(BackoutError, OSError):
-        config = load(options.get("--config"))
-        if config.audiences:
-            remind(journal, config, silent="--json" in options or "--quiet" in options)
+        if mentions("audiences", options.get("--config")):
+            from backout.cli.reminding import remind
+
+            remind(journal, load(options.get("--config")), silent="--json" in options or "--quiet" in options)
 
 
 def _tell(noted: flow.Noted, at: float | None, options: Any, complaints: list[str]) -> None:

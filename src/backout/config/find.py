@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backout.config.parse import parse
-from backout.config.values import Config
 from backout.errors import ConfigError
+
+if TYPE_CHECKING:  # who only asks for a word must not wait for what reads the whole
+    from backout.config.values import Config
 
 FILE_NAME = "backout.toml"
 
@@ -20,6 +20,9 @@ def load(file: str | None = None, folder: str | None = None) -> Config:
 
     A named file that is not there, and any file that cannot be read or is wrong, is a ConfigError.
     """
+    from backout.config.parse import parse
+    from backout.config.values import Config
+
     path = Path(file) if file is not None else find(Path(folder) if folder is not None else here())
     if path is None:
         return Config()
@@ -29,8 +32,19 @@ def load(file: str | None = None, folder: str | None = None) -> Config:
         raise unreadable(path, error) from None
 
 
+def mentions(word: str, file: str | None = None) -> bool:
+    """Tell quickly whether the file that `load` would read has a word in it, whatever it means there."""
+    path = Path(file) if file is not None else find(here())
+    try:
+        return path is not None and word.encode() in path.read_bytes()
+    except OSError as error:
+        raise unreadable(path or "", error) from None
+
+
 def tables(path: str | None, name: str) -> list[dict[str, Any]]:
     """Give an array of tables of a file that was loaded, as it stands there; none where there is no file."""
+    import tomllib
+
     try:
         values = {} if path is None else tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from backout.model.ranking import Known, Question, excerpt, looked_up, question, ranked, weigh
-from backout.store.journal import Event, Found, Hit
-from backout.store.words import fts_query, nearest, passage, text_of, words
+from backout.model.ranking import Known, Passage, Question, excerpt, looked_up, question, ranked, weigh
+from backout.store.journal import LEDGER, Event, Found, Hit
+from backout.store.words import fts_query, nearest, text_of, words
 
 Rows = Callable[[str, tuple[Any, ...]], Iterator[Any]]
 
@@ -138,3 +138,15 @@ class Searching:
                 )
                 known += [term for (term,) in rows]
         return word if word in known else nearest(word, known)
+
+
+def passage(event: Event, now: float) -> Passage:
+    """Give what of an event is its title, and all of its text: a change's is why and by which command it was made."""
+    body = event.body
+    inner = body["body"] if event.type == LEDGER and isinstance(body.get("body"), dict) else body
+    if not isinstance(title := inner.get("title"), str):
+        command = inner.get("command")
+        did = " ".join(map(str, command)) if isinstance(command, list) else ""
+        said = next((said for key in ("why", "text") if isinstance(said := inner.get(key), str) and said), "")
+        title = " ".join(filter(None, (said.partition("\n")[0], did)))
+    return Passage(title, text_of({key: value for key, value in inner.items() if key != "title"}, "\n"), now - event.at)

@@ -5,34 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from backout.model.ranking import Passage
-from backout.store.journal import LEDGER, Event
-
 _WORD = re.compile(r"[^\W_]+")  # as the tokenizer unicode61 cuts
 _HASH = re.compile(r"(?:sha256:)?[0-9a-f]{40,}")
 _LIKENESS = 0.45
 """From which share of common bigrams on a word is offered. Lower values offer words that look nothing like it."""
 
 
-def text_of(value: object) -> str:
+def text_of(value: object, between: str = " ") -> str:
     """Give every text in a JSON value, at any depth, but for hashes; bytes that are no characters become `?`."""
-    return _said(value, " ")
-
-
-def _said(value: object, between: str) -> str:
     return between.join(_texts(value)).encode("utf-8", "replace").decode()
-
-
-def passage(event: Event, now: float) -> Passage:
-    """Give what of an event is its title, and all of its text: a change's is why and by which command it was made."""
-    body = event.body
-    inner = body["body"] if event.type == LEDGER and isinstance(body.get("body"), dict) else body
-    if not isinstance(title := inner.get("title"), str):
-        command = inner.get("command")
-        did = " ".join(map(str, command)) if isinstance(command, list) else ""
-        said = next((said for key in ("why", "text") if isinstance(said := inner.get(key), str) and said), "")
-        title = " ".join(filter(None, (said.partition("\n")[0], did)))
-    return Passage(title, _said({key: value for key, value in inner.items() if key != "title"}, "\n"), now - event.at)
 
 
 def _texts(value: object) -> Iterator[str]:

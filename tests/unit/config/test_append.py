@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.config import parse
 from backout.config.append import appended, located
+from backout.config.parse import parse
 from backout.errors import BackoutError, ConfigError, ConflictError, FailedError, UsageError
 
 STAGED = {"rule": "staged-first", "why": "it was not the same"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backout.config import Config, find, load
+from backout.config.find import find, load
+from backout.config.values import Config
 from backout.errors import ConfigError
 
 LOCAL = '[environments.prod]\nhosts = ["local"]\n'

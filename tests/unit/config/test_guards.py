@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backout.config import parse
+from backout.config.parse import parse
 from backout.errors import ConfigError
 from backout.model.guard import Guard
 from backout.model.selector import parse_selector

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backout.config import Command, Environment, parse
+from backout.config.parse import parse
+from backout.config.values import Command, Environment
 from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
 from backout.model.guard import Guard

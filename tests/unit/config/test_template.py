@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 
-from backout.config import Environment, Found, parse, render_template
+from backout.config.parse import parse
+from backout.config.template import Found, render_template
+from backout.config.values import Environment
 from backout.model.selector import Selector
 
 SHOP = Found(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backout.config import parse
+from backout.config.parse import parse
 from backout.config.writing import table
 from backout.flow.guard import listed, problems
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backout.config import Environment, parse
+from backout.config.parse import parse
+from backout.config.values import Environment
 from backout.flow.guards import Guarding, Hearing, Texts, judged, moments
 from backout.flow.rehearse import Measured, Wanted
 from backout.model.verdict import ALLOW, ASK, REFUSE, Reason, Verdict
