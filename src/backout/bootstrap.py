@@ -108,8 +108,7 @@ def sender(config: Config) -> Callable[[str, Message], Result]:
         if is_mail(target):
             from backout.notify import mail
 
-            server = mail.Server(**config.mail._asdict())
-            return mail.send(server, target, message)
+            return mail.send(config.mail, target, message)
         from backout.notify import other
 
         return other.send(target, message)

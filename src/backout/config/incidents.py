@@ -8,9 +8,10 @@ from backout.config.guards import zone_of
 from backout.config.nearest import did_you_mean
 from backout.config.place import Path
 from backout.config.table import Source, Table, found
-from backout.config.values import Audience, Backup, Config, Mail
+from backout.config.values import Audience, Backup, Config
 from backout.model import convert
 from backout.model.convert import WantedError
+from backout.model.mail import Mail
 
 AUDIENCE_KEYS = ("to", "name", "first", "every", "checks", "environments", "zone")
 MAIL_KEYS = ("server", "from", "user", "password_file", "password_env", "tls")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from backout.config.nearest import did_you_mean
 from backout.errors import ConfigError, UsageError
 from backout.model.check import Check
+from backout.model.mail import Mail
 from backout.model.rollout import Pace
 from backout.model.selector import Rule, Selector
 
@@ -67,17 +68,6 @@ class Audience(NamedTuple):
     checks: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     zone: str = ""
-
-
-class Mail(NamedTuple):
-    """How mail is sent; without `server` to the one of this machine. The password is in a file or a variable."""
-
-    server: str = "localhost:25"
-    sender: str = ""
-    user: str = ""
-    password_file: str = ""
-    password_env: str = ""
-    tls: str = "starttls"
 
 
 class Backup(NamedTuple):

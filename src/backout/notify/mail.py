@@ -14,8 +14,8 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
-from typing import NamedTuple
 
+from backout.model.mail import Mail
 from backout.model.notice import FAILED, SENT, UNKNOWN, Message, Result
 from backout.model.redact import MASK
 
@@ -28,26 +28,12 @@ _PORTS = {"starttls": 25, "tls": 465, "none": 25}
 _POLICY = SMTP.clone(cte_type="7bit")  # no server has to be asked whether it takes more
 
 
-class Server(NamedTuple):
-    """Whom to give mail to: `server` is HOST or HOST:PORT. The password is read when it is needed, and kept nowhere.
-
-    `tls` is `starttls` (where the server offers it), `tls` from the first byte, or `none`.
-    """
-
-    server: str = "localhost:25"
-    sender: str = ""
-    user: str = ""
-    password_file: str = ""
-    password_env: str = ""
-    tls: str = "starttls"
-
-
 class _RefusedError(Exception):
     """The mail was not handed over; why is the text."""
 
 
 def send(
-    server: Server,
+    server: Mail,
     target: str,
     message: Message,
     *,
@@ -70,7 +56,7 @@ def send(
         return Result(FAILED, words.replace(secret, MASK) if secret else words)
 
 
-def _sender(server: Server) -> Address:
+def _sender(server: Mail) -> Address:
     """Give who the mail is from: what the configuration says, else whoever runs this, at this machine."""
     if server.sender:
         name, address = parseaddr(server.sender)
@@ -90,7 +76,7 @@ def _address(text: str, name: str = "") -> Address:
     return Address(name, match[1], match[2])
 
 
-def _password(server: Server, environ: Mapping[str, str]) -> str:
+def _password(server: Mail, environ: Mapping[str, str]) -> str:
     if not server.user:
         return ""
     if server.password_env:
@@ -107,7 +93,7 @@ def _password(server: Server, environ: Mapping[str, str]) -> str:
         raise _RefusedError(f"the password in {server.password_file} cannot be read: {why}") from None
 
 
-def _open(server: Server, within_s: float) -> smtplib.SMTP:
+def _open(server: Mail, within_s: float) -> smtplib.SMTP:
     """Reach the server, named by the sender's domain: our own full name would be asked of a DNS that may be down."""
     host, port = _place(server)
     domain = _sender(server).domain
@@ -117,14 +103,14 @@ def _open(server: Server, within_s: float) -> smtplib.SMTP:
     return smtplib.SMTP(host, port, local_hostname=domain, timeout=within_s)
 
 
-def _place(server: Server) -> tuple[str, int]:
+def _place(server: Mail) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::(\d{1,5}))?", server.server)
     if match is None:
         raise _RefusedError(f"[mail] server is no HOST:PORT: {server.server}")
     return match[1].strip("[]"), int(match[2] or _PORTS[server.tls])
 
 
-def _prepare(smtp: smtplib.SMTP, server: Server, secret: str) -> None:
+def _prepare(smtp: smtplib.SMTP, server: Mail, secret: str) -> None:
     """Encrypt where that is offered, and log in; a password goes to no other machine in clear, unless `tls` is none.
 
     What stays on this machine is not encrypted: its own mail server seldom has a certificate that anybody vouches for.

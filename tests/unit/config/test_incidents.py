@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backout.config.parse import parse
-from backout.config.values import Audience, Backup, Mail
+from backout.config.values import Audience, Backup
 from backout.errors import ConfigError
+from backout.model.mail import Mail
 
 HOSTS = '[environments.production]\nhosts = ["local"]\nchecks = [{ name = "answers", run = "true" }]\n'
 

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backout.config.values import Audience, Config, Mail
+from backout.config.values import Audience, Config
 from backout.errors import ConflictError, FailedError, UsageError
 from backout.flow.incidents import declare, read, record, state
 from backout.flow.notices import Wish, drafts
 from backout.flow.outbox import Outbox
 from backout.flow.tell import document, exit_code, reminder, retry_in_background, standing, standing_deliveries
 from backout.model.incident import Incident
+from backout.model.mail import Mail
 from backout.model.notice import RETRY_S, SENT, TRYING, Message, Result, deliveries
 from backout.store import SqliteJournal
 from kit.mailserver import post
@@ -33,7 +34,8 @@ FIRST_WORD = Wish()
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from backout.config.values import Audience, Config, Mail
+from backout.config.values import Audience, Config
+from backout.model.mail import Mail
 from backout.flow.incidents import read
 from backout.flow.notices import Wish, drafts
 from backout.flow.outbox import Outbox
@@ -44,7 +46,7 @@ journal = SqliteJournal(Path(sys.argv[1]))
 config = Config(audiences=(Audience("client", ("mailto:ops@client.example", "mailto:boss@client.example")),))
 
 def send(target, message):
-    assert mail.send(mail.Server(sys.argv[2], "ops@shop.example"), target, message).state == "sent"
+    assert mail.send(Mail(sys.argv[2], "ops@shop.example"), target, message).state == "sent"
     os.kill(os.getpid(), signal.SIGKILL)
 
 (incident,) = read(journal).values()

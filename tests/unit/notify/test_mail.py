@@ -15,8 +15,9 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backout.model.mail import Mail
 from backout.model.notice import Message
-from backout.notify.mail import Server, send
+from backout.notify.mail import send
 from kit.mailserver import Post, free_port, post
 
 MESSAGE = Message(
@@ -32,9 +33,9 @@ def server() -> Iterator[Post]:
         yield running
 
 
-def to(running: Post, **more: Any) -> Server:
+def to(running: Post, **more: Any) -> Mail:
     """Name the server as a configuration would."""
-    return Server(running.address, "Shop <ops@shop.example>", **more)
+    return Mail(running.address, "Shop <ops@shop.example>", **more)
 
 
 def test_a_mail_arrives_as_it_was_recorded(server: Post) -> None:
@@ -81,23 +82,23 @@ def test_a_server_that_takes_the_mail_and_says_nothing_leaves_it_unknown(server:
 def test_a_server_that_says_nothing_at_all_fails_in_time() -> None:
     """Nothing was sent to it."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        result = send(Server(f"127.0.0.1:{silent.getsockname()[1]}", "a@b.example"), TO, MESSAGE, within_s=0.2)
+        result = send(Mail(f"127.0.0.1:{silent.getsockname()[1]}", "a@b.example"), TO, MESSAGE, within_s=0.2)
     assert result == ("failed", "no answer in time")
 
 
 def test_a_server_that_is_not_there_fails() -> None:
     """In words, never by an error that ends the command before the other targets are told."""
-    assert send(Server(f"127.0.0.1:{free_port()}", "a@b.example"), TO, MESSAGE) == ("failed", "Connection refused")
-    assert send(Server("no port:x", "a@b.example"), TO, MESSAGE).state == "failed"
-    assert send(Server(f"127.0.0.1:{free_port()}", "a@b.example"), "mailto:ü@b.example", MESSAGE).state == "failed"
+    assert send(Mail(f"127.0.0.1:{free_port()}", "a@b.example"), TO, MESSAGE) == ("failed", "Connection refused")
+    assert send(Mail("no port:x", "a@b.example"), TO, MESSAGE).state == "failed"
+    assert send(Mail(f"127.0.0.1:{free_port()}", "a@b.example"), "mailto:ü@b.example", MESSAGE).state == "failed"
 
 
 @given(st.text("ab@.,;:<>()[]\"\\ '=?%\u00e9\n", max_size=8))
 def test_an_address_that_is_none_is_refused_in_words_whatever_it_is(text: str) -> None:
     """The standard library's own parser raises errors of any kind, and the other targets still have to hear of it."""
-    result = send(Server("127.0.0.1:1", "a@b.example"), f"mailto:{text}", MESSAGE, within_s=0.2)
+    result = send(Mail("127.0.0.1:1", "a@b.example"), f"mailto:{text}", MESSAGE, within_s=0.2)
     assert result.state == "failed"
-    assert send(Server("127.0.0.1:1", text or "@"), TO, MESSAGE, within_s=0.2).state == "failed"
+    assert send(Mail("127.0.0.1:1", text or "@"), TO, MESSAGE, within_s=0.2).state == "failed"
 
 
 def test_the_password_is_read_when_it_is_needed_and_is_in_no_answer(tmp_path: Path) -> None:
