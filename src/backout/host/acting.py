@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from typing import TYPE_CHECKING, Any
 
 from backout.errors import NeedsPersonError, RefusedError, UsageError
@@ -188,23 +187,10 @@ class Acting:
 
     def after(self, change: str, command: str) -> int:
         """Run the command that cannot be rehearsed, live; gives its exit code. Its output follows when it has ended."""
-        import subprocess
-        import tempfile
+        from backout.host.live import ended
 
         self._answers.progress(f"after {change}: {command}")
-        with tempfile.TemporaryFile() as said:  # not a pipe: what it leaves running may hold that open for ever
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", command],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                code = process.wait()
-            except BaseException:  # interrupted: it does not go on alone
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
+        with ended(command) as (code, said):
             said.seek(0)
             self._answers.output("stdout", said.read())
         return code
