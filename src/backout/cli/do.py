@@ -14,7 +14,8 @@ from contextlib import closing
 from typing import Any
 
 from backout import bootstrap
-from backout.cli.note import minutes, who
+from backout.cli.note import minutes
+from backout.cli.person import person
 from backout.cli.screens import error_text, put_json
 from backout.cli.shell import place
 from backout.config.find import load
@@ -83,7 +84,7 @@ def _record(options: Namespace, meant: Standing | None, ran: Ran) -> None:
     event, complaints = None, list[str]()
     try:
         with closing(bootstrap.keeping_journal()) as journal:
-            event = record_command(journal, who(), meant and meant.id, ran)
+            event = record_command(journal, person(), meant and meant.id, ran)
         complaints = journal.complaints
     except BackoutError as error:
         complaints = [error.what]

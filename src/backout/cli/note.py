@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
 from backout.cli.lenient import Heard, flag, listen, number, one
+from backout.cli.person import person
 from backout.errors import BackoutError, UsageError
 from backout.flow import note as flow
 from backout.flow.instant import instant
@@ -108,7 +108,7 @@ def _wish(options: Any, text: str) -> flow.Wish:
 
 def _keep(wish: flow.Wish, options: Any, complaints: list[str]) -> int:
     journal = bootstrap.keeping_journal()
-    noted = flow.note(journal, who(), wish, lambda name: _is_known(name, options.get("--config"), complaints))
+    noted = flow.note(journal, person(), wish, lambda name: _is_known(name, options.get("--config"), complaints))
     complaints += noted.complaints
     if "--config" in options and wish.environment is None:
         _is_known("", options["--config"], complaints)
@@ -142,19 +142,6 @@ def _tell(noted: flow.Noted, at: float | None, options: Any, complaints: list[st
     sys.stdout.flush()
     for complaint in [] if "--json" in options else complaints:
         sys.stderr.buffer.write(f"backout note: {complaint}\n".encode("utf-8", "backslashreplace"))
-
-
-def who() -> str:
-    """Name the person at the terminal, not the privilege."""
-    name = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or os.environ.get("USER")
-    if name:
-        return name
-    from getpass import getuser  # asks the system's database
-
-    try:
-        return getuser()
-    except (OSError, KeyError):
-        return str(os.getuid())
 
 
 def _is_known(environment: str, config: str | None, complaints: list[str]) -> bool:
