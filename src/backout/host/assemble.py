@@ -21,6 +21,7 @@ from typing import NamedTuple
 from backout.errors import NotPossibleError
 from backout.host.devices import make_dev, make_proc, make_sys
 from backout.host.folders import CHECK_UPPER, CHECK_WORK, FROZEN_WORK
+from backout.host.forking import fork
 from backout.host.mounting import (
     bind,
     held,
@@ -283,7 +284,7 @@ def _bind_file(source: bytes, target: bytes, flags: int) -> None:
 
 def _bind_with_patience(source: bytes, target: bytes, flags: int) -> None:
     """Bind what may wait for another machine, in a process of its own that is given up after a while."""
-    child = os.fork()
+    child = fork()
     if child == 0:
         try:
             bind(source, target, flags)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from backout.errors import BackoutError, NotPossibleError
 from backout.host.channel import Channel, pair
+from backout.host.forking import fork
 from backout.host.libc import call
 
 _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000  # sched.h
@@ -46,7 +47,7 @@ class Keeper:
 def start(first: Callable[[Channel], None], *, own_network: bool) -> Keeper:
     """Fork the keeper and the first process, which calls `first`; that must catch its own errors but for bugs."""
     ours, theirs = pair()
-    pid = os.fork()
+    pid = fork()
     if pid:
         theirs.close()
         return Keeper(pid, ours)
@@ -64,7 +65,7 @@ def _keep(first: Callable[[Channel], None], channel: Channel, *, own_network: bo
     except BackoutError as error:
         channel.send({"error": error.document()})
         return 1
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         status = 70
         try:

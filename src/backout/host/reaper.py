@@ -18,6 +18,7 @@ from backout.errors import BackoutError
 from backout.host import capabilities, redirects, seccomp
 from backout.host.bounds import TICK_S, Tasks, attentive
 from backout.host.channel import Channel, as_bytes, as_text, close_all, pair
+from backout.host.forking import fork
 from backout.host.refused import Listener
 
 _CANNOT_START = 71  # EX_OSERR, for ourselves: the reason has gone through the pipe
@@ -158,7 +159,7 @@ def _start(
         master, slave = os.openpty()
         standard = [slave] * 3
         channel.send({"terminal": True}, [master])
-    child = os.fork()
+    child = fork()
     if child == 0:
         _become(order, standard, be_harmless, tell)
     tell.close()
@@ -216,7 +217,7 @@ def _be_harmless(rootless: bool, umask: int, tell: Channel | None) -> None:  # n
 
 def _start_function(function: Callable[[], Any] | None, descriptors: Sequence[int], be_harmless: _BeHarmless) -> int:
     (result,) = descriptors
-    child = os.fork()
+    child = fork()
     if child:
         return child
     try:

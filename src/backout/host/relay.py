@@ -14,6 +14,7 @@ import signal
 from typing import NoReturn
 
 from backout.host import libc
+from backout.host.forking import fork
 
 INTERRUPT, ALIVE = b'{"op": "interrupt"}\n', b'{"op": "alive"}\n'
 BEAT_S = 5.0
@@ -29,7 +30,7 @@ def main(silence_s: float = SILENCE_S) -> None:
     """Serve on standard input and output, until they end or nothing has come for `silence_s` seconds."""
     requests, ours = os.pipe()
     serving = os.getpid()
-    if os.fork() == 0:
+    if fork() == 0:
         os.close(requests)
         _pass_on(serving, ours, silence_s)
     os.dup2(requests, 0)

@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import BinaryIO, NoReturn
 
+from backout.host.forking import fork
 from backout.link.wire import Events, Link
 
 
@@ -44,7 +45,7 @@ def begin(stdin: int | None = None) -> Child:
     """
     requests, ours = os.pipe()
     answers, theirs = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         _serve(requests, theirs, stdin)
     os.close(requests)

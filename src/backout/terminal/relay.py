@@ -20,6 +20,8 @@ import tty
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from backout.host.forking import fork
+
 _CHUNK = 1 << 16
 _MOST_UNREAD_BYTES = 1 << 16
 """So much of what was typed or pasted waits for the program; beyond it, what is typed waits for us."""
@@ -127,7 +129,7 @@ def _start(words: Sequence[str], environ: Mapping[str, str], settings: list[Any]
         termios.tcsetattr(slave, termios.TCSANOW, settings)
     _copy_size(user, master)
     failed, fails = os.pipe()
-    child = os.fork()
+    child = fork()
     if not child:
         try:
             os.login_tty(slave)
@@ -176,7 +178,7 @@ def _restored(terminal: int) -> Iterator[list[Any] | None]:
 def _keep(terminal: int, settings: list[Any]) -> tuple[int, int]:
     """Let a process wait for our end, however it comes, and restore the terminal then; gives it and what to close."""
     waits, ends = os.pipe()
-    keeper = os.fork()
+    keeper = fork()
     if keeper:
         os.close(waits)
         return keeper, ends
