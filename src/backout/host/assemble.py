@@ -21,7 +21,6 @@ from typing import NamedTuple
 from backout.errors import NotPossibleError
 from backout.host.devices import make_dev, make_proc, make_sys
 from backout.host.folders import CHECK_UPPER, CHECK_WORK, FROZEN_WORK
-from backout.host.forking import fork
 from backout.host.mounting import (
     bind,
     held,
@@ -35,6 +34,7 @@ from backout.host.mounting import (
     tmpfs,
 )
 from backout.host.mounts import NODEV, NOSUID, RDONLY, is_below
+from backout.host.signals import fork
 from backout.host.stage import Layer
 from backout.host.view import BIND, COPY, DEAD, OVERLAY, PROC, SEAL, SHOW, Piece, View, is_risky
 

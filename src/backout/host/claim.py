@@ -14,6 +14,7 @@ from backout.host.files import make_private
 from backout.host.folders import spread
 from backout.host.gc import leftovers
 from backout.host.ledger import Ledger
+from backout.host.signals import held_back
 from backout.host.stage import change_folder
 from backout.host.tree import open_path
 
@@ -28,19 +29,14 @@ def claimed(ledger: Ledger, change: str) -> Iterator[int]:
     is done inside goes wrong. What a killed rehearsal of that id left is removed before. Ctrl-C waits until it is clear
     whose the folder is.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    held = None
     try:
-        held = None
-        while held is None:  # what lay there had to go first
-            held = _claimed(ledger, change)
-    except BaseException:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        raise
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with held_back([signal.SIGINT]):
+            while held is None:  # what lay there had to go first
+                held = _claimed(ledger, change)
         yield held
     except BaseException:
-        if os.path.isdir(_folder(ledger, change)):
+        if held is not None and os.path.isdir(_folder(ledger, change)):
             drop_stages(leftovers(ledger.state, os.fsencode(change)))
         raise
 

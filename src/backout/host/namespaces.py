@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 from backout.errors import BackoutError, NotPossibleError
 from backout.host.channel import Channel, pair
-from backout.host.forking import fork
 from backout.host.libc import call
+from backout.host.signals import fork
 
 _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000  # sched.h
 _NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000

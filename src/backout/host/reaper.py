@@ -18,8 +18,8 @@ from backout.errors import BackoutError
 from backout.host import capabilities, redirects, seccomp
 from backout.host.bounds import TICK_S, Tasks, attentive
 from backout.host.channel import Channel, as_bytes, as_text, close_all, pair
-from backout.host.forking import fork
 from backout.host.refused import Listener
+from backout.host.signals import fork
 
 _CANNOT_START = 71  # EX_OSERR, for ourselves: the reason has gone through the pipe
 _SETTLE_S = 0.05

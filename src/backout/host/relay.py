@@ -14,7 +14,7 @@ import signal
 from typing import NoReturn
 
 from backout.host import libc
-from backout.host.forking import fork
+from backout.host.signals import fork
 
 INTERRUPT, ALIVE = b'{"op": "interrupt"}\n', b'{"op": "alive"}\n'
 BEAT_S = 5.0

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import BinaryIO, NoReturn
 
-from backout.host.forking import fork
+from backout.host.signals import fork
 from backout.link.wire import Events, Link
 
 

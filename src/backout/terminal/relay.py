@@ -20,7 +20,7 @@ import tty
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from backout.host.forking import fork
+from backout.host.signals import fork
 
 _CHUNK = 1 << 16
 _MOST_UNREAD_BYTES = 1 << 16

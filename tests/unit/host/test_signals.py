@@ -1,4 +1,4 @@
-"""Forking, when a signal comes in the middle of it."""
+"""What waits, when a signal comes in the middle of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 INTERRUPTED_IN_A_HOOK = """
 import os, signal
-from backout.host.forking import fork
+from backout.host.signals import fork
 
 os.register_at_fork({when}=lambda: os.kill(parent, signal.SIGINT))
 parent = os.getpid()
