@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import subprocess
-import sys
 from itertools import groupby
 from pathlib import Path
 
 from kit.bench import Bench
+from kit.faults import Acts, acting
 
-ACT = Path(__file__).parents[1] / "kit/act.py"
-SOURCE = Path(__file__).parents[2] / "src"
 MEANT = {"renameat2": "switch", "syncfs": "barrier"}
 
 
@@ -22,13 +19,12 @@ def _edit(tree: Path) -> None:
     (tree / "two").write_text("new")
 
 
-def _waits(bench: Bench, *verb: str) -> list[str]:
+def _waits(acts: Acts, bench: Bench, *verb: str) -> list[str]:
     """Run an act; gives its switches and what it waited for between them, in order."""
-    log = Path(os.fsdecode(bench.state)) / "strace"
-    strace = ["strace", "-f", "-y", "-qq", "-o", str(log), "-e", "trace=renameat2,syncfs,fsync"]
-    environ = {"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"]}
-    state = os.fsdecode(bench.state)
-    subprocess.run([*strace, sys.executable, "-B", str(ACT), verb[0], state, *verb[1:]], env=environ, check=True)
+    state = Path(os.fsdecode(bench.state))
+    log = state / "strace"
+    ended = acts.run(state, *verb, strace=("-y", "-o", str(log), "-e", "trace=renameat2,syncfs,fsync"))
+    assert ended.code == 0, ended
     calls = re.findall(r"(?m)^\d+ +(\w+)\(\d*<?([^>,)]*)", log.read_text(errors="replace"))
     told = [MEANT.get(call) or os.path.basename(path) for call, path in calls]
     log.unlink()
@@ -45,5 +41,6 @@ def test_each_promise_is_on_disk_before_what_relies_on_it(tmp_path: Path) -> Non
     order = bench.rehearse(_edit)
     (Path(os.fsdecode(bench.state)) / "order.pickle").write_bytes(pickle.dumps(order))
     whole = ["barrier", "plan.json.new", "ledger", "switch", "barrier", "ledger"]
-    assert _waits(bench, "apply") == whole
-    assert _waits(bench, "undo", order.change) == whole
+    with acting() as acts:
+        assert _waits(acts, bench, "apply") == whole
+        assert _waits(acts, bench, "undo", order.change) == whole

@@ -6,8 +6,9 @@ Law 5, for errors. Every such call of an act fails in turn: once, and with all l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ import pytest
 
 from backout.errors import BackoutError
 from backout.host.execute import Executor
-from backout.host.takeback import Wish, take_back
 from backout.model.ledger import KEPT, UNDONE, unfinished
 from backout.model.step import Step
-from kit.faults import OPENING, Call, Ended, Stage
+from kit.faults import OPENING, Acts, Call, Ended, Stage, acting
 from kit.picture import difference
 
 ERRORS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
@@ -35,8 +35,10 @@ class _CrashError(BaseException):
 class Fault(Stage):
     """A stage in which one act, begun from where `before` brings it, meets an error."""
 
-    def __init__(self, folder: Path, new: dict[bytes, Any] | None, before: Callable[[Stage], object]) -> None:
-        super().__init__(folder, new)
+    def __init__(
+        self, acts: Acts, folder: Path, new: dict[bytes, Any] | None, before: Callable[[Stage], object]
+    ) -> None:
+        super().__init__(acts, folder, new)
         before(self)
         self.start = self.picture()
 
@@ -70,11 +72,9 @@ class Fault(Stage):
     def other_way(self, result: str) -> str:
         """Now that there is no fault, do what was not done, or take it back: nothing was lost of either side."""
         assert self.stands() == (result == "new")
-        transactions, ledger = self.bench.transactions, self.bench.ledger
-        if result == "new":
-            take_back(transactions, ledger, Wish(self.bench.change(self.order.change), "last", {}))
-        else:
-            transactions.apply(self.order._replace(change="last", barrier_ns=0), {}, {})
+        verb = ("undo", self.order.change, "last") if result == "new" else ("apply", "last")
+        ended = self.acts.run(self.state, *verb)
+        assert ended.code == 0, ended
         return self.is_whole()
 
 
@@ -83,7 +83,7 @@ def _applied(stage: Stage) -> None:
 
 
 def _kept(stage: Stage) -> None:
-    stage.bench.apply(stage.order)
+    assert stage.acts.run(stage.state, "apply").code == 0
 
 
 def _crashed(act: Callable[[Stage], object], steps: int) -> Callable[[Stage], None]:
@@ -114,13 +114,25 @@ def _half_backed_out(stage: Stage) -> None:
     _crashed(_backed_out, 4)(stage)
 
 
-def _sweep(folder: Path, verb: tuple[str, ...], before: Callable[[Stage], object]) -> list[tuple[str, Fault]]:
+Sweep = Callable[[tuple[str, ...], Callable[[Stage], object]], "list[tuple[str, Fault]]"]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Iterator[Sweep]:
+    """Give what sweeps over an act."""
+    with acting(WORKERS) as acts:
+        yield partial(_sweep, acts, tmp_path)
+
+
+def _sweep(
+    acts: Acts, folder: Path, verb: tuple[str, ...], before: Callable[[Stage], object]
+) -> list[tuple[str, Fault]]:
     """Let every state-changing call of an act fail; gives what each left, old or new, and where."""
-    bare = Fault(folder / "bare", None, _kept)
+    bare = Fault(acts, folder / "bare", None, _kept)
     new = bare.picture(times=False)
-    whole = Fault(folder / "whole", new, before)
+    whole = Fault(acts, folder / "whole", new, before)
     cases = [(call, *how) for call in whole.calls(*verb, opening=True) for how in HOW]
-    faults = [Fault(folder / str(number), new, before) for number, _ in enumerate(cases)]
+    faults = [Fault(acts, folder / str(number), new, before) for number, _ in enumerate(cases)]
 
     def meet(fault: Fault, case: tuple[Call, str, bool]) -> Ended:
         call, error, onward = case
@@ -141,33 +153,33 @@ def _sweep(folder: Path, verb: tuple[str, ...], before: Callable[[Stage], object
     return results
 
 
-def test_every_error_of_an_apply_leaves_all_old_or_all_new(tmp_path: Path) -> None:
+def test_every_error_of_an_apply_leaves_all_old_or_all_new(sweep: Sweep) -> None:
     """Laws 5 and 7: what is told of the host is so; what was applied after all can be taken back to the old bytes."""
-    results = _sweep(tmp_path, ("apply",), lambda _: None)
+    results = sweep(("apply",), lambda _: None)
     assert {result for result, _ in results} == {"old", "new"}
     for result, stage in results:
         assert {result, stage.other_way(result)} == {"old", "new"}
 
 
-def test_every_error_of_an_undo_leaves_all_old_or_all_new(tmp_path: Path) -> None:
+def test_every_error_of_an_undo_leaves_all_old_or_all_new(sweep: Sweep) -> None:
     """Laws 5 and 7 for `back`: a change that could not be taken back still stands, and can be taken back later."""
-    results = _sweep(tmp_path, ("undo", "change1"), _kept)
+    results = sweep(("undo", "change1"), _kept)
     assert {result for result, _ in results} == {"old", "new"}
     for result, stage in results:
         assert {result, stage.other_way(result)} == {"old", "new"}
 
 
-def test_every_error_of_a_back_out_leaves_all_old_or_all_new(tmp_path: Path) -> None:
+def test_every_error_of_a_back_out_leaves_all_old_or_all_new(sweep: Sweep) -> None:
     """Laws 5 and 7 for the way back after a red check: what is half-way is never told as whole."""
-    results = _sweep(tmp_path, ("back_out", "change1"), _applied)
+    results = sweep(("back_out", "change1"), _applied)
     for result, stage in results:
         state = stage.bench.change("change1").state
         assert state == (UNDONE if result == "old" else KEPT)
 
 
 @pytest.mark.parametrize("before", [_crashed(_applied, 4), _half_backed_out], ids=["prepared", "undoing"])
-def test_every_error_of_a_recovery_is_mended_by_the_next(tmp_path: Path, before: Callable[[Stage], object]) -> None:
+def test_every_error_of_a_recovery_is_mended_by_the_next(sweep: Sweep, before: Callable[[Stage], object]) -> None:
     """Law 5: recovery may fail at any call, and still the next one brings back every byte and time."""
-    results = _sweep(tmp_path, ("recover",), before)
+    results = sweep(("recover",), before)
     assert {result for result, _ in results} == {"old"}
     assert {stage.bench.change("change1").state for _, stage in results} == {UNDONE}

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from kit.faults import Call, Stage
+from kit.faults import Call, Stage, acting
+
+Stages = Callable[[], Stage]
 
 
 @pytest.fixture
-def stages(tmp_path: Path) -> Any:
+def stages(tmp_path: Path) -> Iterator[Stages]:
     """Make one fresh stage after another."""
     made: list[Stage] = []
+    with acting() as acts:
 
-    def make() -> Stage:
-        stage = Stage(tmp_path / f"s{len(made)}", made[0].new if made else None)
-        made.append(stage)
-        return stage
+        def make() -> Stage:
+            stage = Stage(acts, tmp_path / f"s{len(made)}", made[0].new if made else None)
+            made.append(stage)
+            return stage
 
-    return make
+        yield make
 
 
-def test_apply_killed_at_every_call(stages: Any) -> None:
+def test_apply_killed_at_every_call(stages: Stages) -> None:
     """Before `applied` recovery undoes, after it keeps (healthy here): never a mixture."""
     whole = stages()
     calls = whole.calls("apply")
@@ -37,7 +40,7 @@ def test_apply_killed_at_every_call(stages: Any) -> None:
     assert seen == {"old", "new"}
 
 
-def test_undo_killed_at_every_call(stages: Any) -> None:
+def test_undo_killed_at_every_call(stages: Stages) -> None:
     """Law 5 for `back`: a back-out is a change like any other."""
     whole = stages()
     whole.bench.apply(whole.order)
@@ -54,11 +57,11 @@ def test_undo_killed_at_every_call(stages: Any) -> None:
     assert seen == {"old", "new"}
 
 
-def test_recovery_killed_at_every_call(stages: Any) -> None:
+def test_recovery_killed_at_every_call(stages: Stages) -> None:
     """Recovery is killed while it recovers an apply that was killed amid its switches; the next one ends it."""
 
     def half_applied() -> Stage:
-        stage: Stage = stages()
+        stage = stages()
         assert stage.killed(Call("renameat2", 4), "apply") != 0
         return stage
 

@@ -8,9 +8,13 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from backout.model.ledger import unfinished
@@ -44,6 +48,44 @@ class Ended(NamedTuple):
     error: dict[str, Any] | None
     said: str
     met: bool = False
+
+
+class Acts:
+    """Processes from which acts are forked: as many as there are acts that go on at the same time."""
+
+    def __init__(self, sources: Sequence[subprocess.Popen[str]]) -> None:
+        self._free: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
+        for source in sources:
+            self._free.put(source)
+
+    def run(self, state: Path, *verb: str, strace: Sequence[str] = ()) -> Ended:
+        """Run one act, under strace when that is told anything."""
+        source = self._free.get()
+        assert source.stdin is not None
+        assert source.stdout is not None
+        try:
+            source.stdin.write(json.dumps([str(state), strace, *verb]) + "\n")
+            source.stdin.flush()
+            code = int(source.stdout.readline())
+        finally:
+            self._free.put(source)
+        assert code != -signal.SIGALRM, "the act did not end"
+        told = (state / "told").read_text()
+        return Ended(code, json.loads(told) if told else None, (state / "said").read_text())
+
+
+@contextmanager
+def acting(count: int = 1) -> Iterator[Acts]:
+    """Give what runs so many acts at a time. Each looks through the processes of the host, which are few for it."""
+    environ = {"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"]}
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", str(ACT)]
+    pipe = subprocess.PIPE
+    with ExitStack() as stack:
+        sources = [subprocess.Popen(command, env=environ, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
+        for source in sources:
+            stack.enter_context(source)
+            stack.callback(source.kill)
+        yield Acts(sources)
 
 
 def _tree(tree: Path) -> None:
@@ -81,7 +123,8 @@ def _edit(tree: Path) -> None:
 class Stage:
     """A workbench whose change can be applied, undone and recovered by processes that meet a fault."""
 
-    def __init__(self, folder: Path, new: dict[bytes, Any] | None = None) -> None:
+    def __init__(self, acts: Acts, folder: Path, new: dict[bytes, Any] | None = None) -> None:
+        self.acts = acts
         self.bench = Bench(folder)
         _tree(self.bench.tree)
         self.old = self.picture()
@@ -97,28 +140,19 @@ class Stage:
         assert re.fullmatch(rb"began\n(went on\n)*", shown.pop(_LOG)["content"])
         return shown
 
-    def run(self, *verb: str, strace: tuple[str, ...] = ()) -> Ended:
-        """Run one act in a process of its own, under strace when asked."""
-        name, *rest = verb
-        command = [*strace, sys.executable, "-B", str(ACT), name, str(self.state), *rest]
-        environ = {"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"]}
-        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=60)
-        return Ended(done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr)
-
     def injected(self, error: str, call: Call, *verb: str, onward: bool = False) -> Ended:
         """Run an act in which a call, and with `onward` every later one of its name, fails with an error's name."""
         when = f"{call.number}+" if onward else str(call.number)
         log = self.state / "strace"
         inject = f"inject={call.name}:error={error}:when={when}"
-        ended = self.run(*verb, strace=_strace(str(log), call.name, "-e", inject, "--seccomp-bpf"))
+        ended = self.acts.run(self.state, *verb, strace=_strace(str(log), call.name, "-e", inject))
         met = next((line for line in log.read_text(errors="replace").splitlines() if "(INJECTED)" in line), "")
         return ended._replace(met=bool(met) and (call.name != OPENING or bool(_WRITES.search(met))))
 
     def killed(self, call: Call, *verb: str) -> int:
         """Run an act and kill it at the Nth call of a system call; gives its exit code."""
-        # Not with --seccomp-bpf: strace then injects no signals.
         inject = f"inject={call.name}:signal=SIGKILL:when={call.number}"
-        return self.run(*verb, strace=_strace("/dev/null", call.name, "-e", inject)).code
+        return self.acts.run(self.state, *verb, strace=_strace("/dev/null", call.name, "-e", inject)).code
 
     def calls(self, *verb: str, opening: bool = False) -> list[Call]:
         """Run an act whole and list every state-changing call that it makes.
@@ -128,7 +162,7 @@ class Stage:
         """
         log = self.state / "strace"
         traced = ",".join((*CHANGING, OPENING) if opening else CHANGING)
-        ended = self.run(*verb, strace=_strace(str(log), traced, "--seccomp-bpf"))
+        ended = self.acts.run(self.state, *verb, strace=_strace(str(log), traced))
         assert ended.code == 0, ended
         counts: dict[str, int] = collections.Counter()
         calls = []
@@ -154,4 +188,4 @@ class Stage:
 
 
 def _strace(log: str, traced: str, *more: str) -> tuple[str, ...]:
-    return ("strace", "-f", "-qq", "-o", log, "-e", f"trace={traced}", *more)
+    return ("-o", log, "-e", f"trace={traced}", *more)
