@@ -194,7 +194,7 @@ def test_the_command_line_on_a_full_disk_says_so_and_works_again_with_room(tmp_p
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert "Traceback" not in done.stderr
     told = [line for line in done.stdout.splitlines() if line.startswith(("run", "back"))]

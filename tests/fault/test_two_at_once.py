@@ -6,6 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +32,12 @@ def backout(tmp_path: Path) -> Backout:
 class Beside:
     """A `backout` that goes on beside the test; its command waits for a word, so that the order is the test's."""
 
-    def __init__(self, backout: Backout, script: str) -> None:
+    def __init__(self, backout: Backout, stack: ExitStack, script: str) -> None:
         before = set(backout.state.glob("stage/*"))
-        self.process = subprocess.Popen(
-            backout.argv(
-                "--json", "run", "--interactive", *SILENT, "--yes", "--", f"echo >&2 begun; {script}; read go"
-            ),
-            cwd=backout.folder,
-            env=backout.environ,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        words = ("--json", "run", "--interactive", *SILENT, "--yes", "--", f"echo >&2 begun; {script}; read go")
+        self.process = stack.enter_context(backout.beside(*words, stdin=subprocess.PIPE))
         # Its change is made once the live rehearsal has written it to the stage.
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not any(_has_conf(new) for new in set(backout.state.glob("stage/*")) - before):
             assert time.monotonic() < until
             assert self.process.poll() is None, self.process.communicate()
@@ -51,9 +45,19 @@ class Beside:
 
     def go(self) -> tuple[int, str]:
         """Let it end; gives its exit code and all that it said."""
-        out, err = self.process.communicate("go\n", timeout=60)
+        out, err = self.process.communicate("go\n", timeout=300)
         assert "Traceback" not in out + err
         return self.process.returncode, out + err
+
+
+Begin = Callable[[str], Beside]
+
+
+@pytest.fixture
+def begin(backout: Backout) -> Iterator[Begin]:
+    """Begin one after the other; all are ended."""
+    with ExitStack() as stack:
+        yield partial(Beside, backout, stack)
 
 
 def _has_conf(stage: Path) -> bool:
@@ -61,10 +65,10 @@ def _has_conf(stage: Path) -> bool:
     return any(name.endswith(".conf") for _, _, names in os.walk(stage) for name in names)
 
 
-def test_two_changes_of_different_files_are_both_applied(backout: Backout) -> None:
+def test_two_changes_of_different_files_are_both_applied(backout: Backout, begin: Begin) -> None:
     """They overlap in time and not in paths: neither disturbs the other, and each can be taken back."""
     before = picture(backout.folder, times=False)
-    first = Beside(backout, "echo a = 2 > one.conf")
+    first = begin("echo a = 2 > one.conf")
     assert backout("run", *SILENT, "--yes", "--", "echo b = 2 > two.conf").returncode == 0
     code, text = first.go()
     assert code == 0, text
@@ -76,9 +80,9 @@ def test_two_changes_of_different_files_are_both_applied(backout: Backout) -> No
     assert difference(before, picture(backout.folder, times=False)) == {}
 
 
-def test_the_second_change_of_the_same_file_is_a_conflict(backout: Backout) -> None:
+def test_the_second_change_of_the_same_file_is_a_conflict(backout: Backout, begin: Begin) -> None:
     """Exit 6: what was rehearsed is no longer what would be applied; the first one's work stays."""
-    first = Beside(backout, "echo a = 2 > one.conf")
+    first = begin("echo a = 2 > one.conf")
     assert backout("run", *SILENT, "--yes", "--", "echo a = 3 > one.conf").returncode == 0
     code, text = first.go()
     assert code == 6, text
@@ -86,19 +90,19 @@ def test_the_second_change_of_the_same_file_is_a_conflict(backout: Backout) -> N
     assert (backout.folder / "one.conf").read_text() == "a = 3\n"
 
 
-def test_a_change_that_was_taken_back_meanwhile_is_a_conflict(backout: Backout) -> None:
+def test_a_change_that_was_taken_back_meanwhile_is_a_conflict(backout: Backout, begin: Begin) -> None:
     """`run` while a `back` of the same file ends: exit 6, the old file stays."""
     assert backout("run", *SILENT, "--yes", "--", "echo a = 2 > one.conf").returncode == 0
-    second = Beside(backout, "echo a = 3 >> one.conf")
+    second = begin("echo a = 3 >> one.conf")
     assert backout("back").returncode == 0
     code, text = second.go()
     assert code == 6, text
     assert (backout.folder / "one.conf").read_text() == "a = 1\n"
 
 
-def test_gc_leaves_a_rehearsal_alone_that_goes_on(backout: Backout) -> None:
+def test_gc_leaves_a_rehearsal_alone_that_goes_on(backout: Backout, begin: Begin) -> None:
     """Its folders are in no ledger yet, and still not orphans."""
-    first = Beside(backout, "echo a = 2 > one.conf")
+    first = begin("echo a = 2 > one.conf")
     assert backout("gc", "--older-than", "0s").returncode == 0
     code, text = first.go()
     assert code == 0, text
@@ -107,36 +111,27 @@ def test_gc_leaves_a_rehearsal_alone_that_goes_on(backout: Backout) -> None:
 
 def test_four_at_the_same_moment_all_end_and_the_ledger_is_whole(backout: Backout) -> None:
     """The lock and the chain: each applied, or refused with a reason; nobody writes over anybody's entry."""
-    runs = [
-        subprocess.Popen(
-            backout.argv("--json", "run", *SILENT, "--yes", "--", f"echo {n} > file{n}"),
-            cwd=backout.folder,
-            env=backout.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(4)
-    ]
-    for process in runs:
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, out + err
+    with ExitStack() as stack:
+        words = ("--json", "run", *SILENT, "--yes", "--")
+        runs = [stack.enter_context(backout.beside(*words, f"echo {n} > file{n}")) for n in range(4)]
+        for process in runs:
+            out, err = process.communicate(timeout=300)
+            assert process.returncode == 0, out + err
     log, code = backout.json("log")
     assert code == 0
     assert [change["state"] for change in log["changes"]] == ["kept"] * 4
 
 
-def test_a_change_whose_checks_are_still_made_is_nobody_s_to_recover(backout: Backout) -> None:
+def test_a_change_whose_checks_are_still_made_is_nobody_s_to_recover(backout: Backout, begin: Begin) -> None:
     """Law 5: it is half-way, but no crash left it so; another command would keep it, or take it back, in its place."""
     (backout.folder / "backout.toml").write_text(
         '[environments.here]\nhosts = ["local"]\n[[environments.here.checks]]\nname = "slow"\nrun = "sleep 2"\n'
     )
-    first = Beside(backout, "echo a = 2 > one.conf")
+    first = begin("echo a = 2 > one.conf")
     assert first.process.stdin is not None
     first.process.stdin.write("go\n")
     first.process.stdin.flush()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     ledger = backout.state / "ledger"
     while not (ledger.exists() and b'"applied"' in ledger.read_bytes()):
         assert time.monotonic() < until
@@ -166,7 +161,7 @@ def _half_applied(backout: Backout, at: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -215,7 +210,7 @@ def test_recovery_asks_the_live_checks(backout: Backout, run: str, state: str, l
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert _state(backout) == "applied"
     recovered, code = backout.json("recover")

@@ -34,7 +34,7 @@ class Again:
 
     def end(self) -> tuple[int, Any]:
         """End it after a whole turn; gives how many it did, and what its `last()` says."""
-        said, _ = self._process.communicate("\n", timeout=60)
+        said, _ = self._process.communicate("\n", timeout=300)
         assert self._process.returncode == 0
         count, last = json.loads(said)
         return count, last
@@ -66,7 +66,7 @@ class World:
 
     def __call__(self, *words: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
         """Run a program in it, live; it must go well."""
-        done = subprocess.run([*self._enter, *words], capture_output=True, text=True, check=False, timeout=120, **how)
+        done = subprocess.run([*self._enter, *words], capture_output=True, text=True, check=False, timeout=300, **how)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,18 @@ class Backout:
             check=False,
             timeout=300,
         )
+
+    @contextmanager
+    def beside(self, *words: str, **how: Any) -> Iterator[subprocess.Popen[str]]:
+        """Run it beside the test; in the end it is killed and its pipes are closed, also when the test failed."""
+        nobody = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(
+            self.argv(*words), cwd=self.folder, env=self.environ, text=True, **{**nobody, **how}
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def meanwhile(self, act: Callable[[], object], command: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command through it, do something on the host when that is done, and only then let it end."""

@@ -90,7 +90,7 @@ class Shops:
             try:
                 act(process)
                 self.go()
-                out, err = process.communicate(timeout=60)
+                out, err = process.communicate(timeout=300)
             except BaseException:
                 process.kill()
                 raise

@@ -28,8 +28,8 @@ _SHELL = '#!/bin/sh\nexec /bin/sh "$@"\n'
 
 
 def until(holds: Callable[[], object], what: str) -> None:
-    """Wait for something that is sure to come; a minute without it is a failure."""
-    limit = time.monotonic() + 60
+    """Wait for something that is sure to come; five minutes without it are a failure."""
+    limit = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < limit, f"waited in vain for {what}"
         time.sleep(0.02)

@@ -38,7 +38,7 @@ class Terminal:
 
     def until(self, pattern: str) -> str:
         """Wait for something that is sure to come, behind what was waited for before; gives what is shown up to it."""
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 300
         while not (found := re.search(pattern, self.shown[self._seen :])):
             assert self._read(limit), f"waited in vain for {pattern!r}: {self.shown[self._seen :]!r}"
         begin, self._seen = self._seen, self._seen + found.end()
@@ -51,7 +51,7 @@ class Terminal:
 
     def end(self) -> int:
         """Wait until the program has ended; gives its exit code."""
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 300
         while self._read(limit):
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

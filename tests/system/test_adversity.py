@@ -39,7 +39,7 @@ def run(backout: Backout, argv: list[str], cwd: Path | None = None, **environ: s
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
         errors="surrogateescape",
     )
 
@@ -422,19 +422,11 @@ def test_ended_at_any_phase_the_host_is_as_before_and_nothing_is_left(
     config = CHECKED.replace('"1s"', '"400s"').replace("{run}", check.format(**words))
     (backout.folder / "backout.toml").write_text(config)
     before = picture(backout.folder)
-    process = subprocess.Popen(
-        backout.argv("run", *SILENT, "--yes", *(word.format(**words) for word in extra), "--", script.format(**words)),
-        cwd=backout.folder,
-        env=backout.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    _until(lambda: _running(f"^sleep 300.{words['marker']}"))
-    process.send_signal(number)
-    text, _ = process.communicate(timeout=60)
+    told = ("run", *SILENT, "--yes", *(word.format(**words) for word in extra), "--", script.format(**words))
+    with backout.beside(*told, stderr=subprocess.STDOUT, start_new_session=True) as process:
+        _until(lambda: _running(f"^sleep 300.{words['marker']}"))
+        process.send_signal(number)
+        text, _ = process.communicate(timeout=300)
     assert "Traceback" not in text, text
     if number is not signal.SIGKILL:
         assert process.returncode == 130, text
@@ -457,7 +449,7 @@ def _running(word: str) -> bool:
 
 def _until(condition: object) -> None:
     """Wait for what must come; the test's own time limit ends it when it does not."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -159,7 +159,7 @@ def script(case: Case, name: str, folder: Path, started: list[subprocess.Popen[b
         start_new_session=True,
     )
     started.append(process)
-    return process.wait(timeout=60)
+    return process.wait(timeout=300)
 
 
 def age(folder: Path) -> None:

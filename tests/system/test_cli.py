@@ -143,20 +143,12 @@ def test_ctrl_c_ends_everything_and_leaves_the_host_as_it_was(backout: Backout, 
     """Exit 130: one host is as before; no process of the rehearsal is left."""
     before = picture(backout.folder)
     marker = f"{os.getpid()}.{time.monotonic_ns()}"
-    process = subprocess.Popen(
-        backout.argv(
-            "run", "--network", network, "--yes", "--", f"echo 4 > app.conf; echo started; sleep 300.{marker}"
-        ),
-        cwd=backout.folder,
-        env=backout.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    script = f"echo 4 > app.conf; echo started; sleep 300.{marker}"
+    with backout.beside("run", "--network", network, "--yes", "--", script) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert picture(backout.folder) == before
@@ -419,7 +411,7 @@ def test_what_becomes_of_the_host_does_not_hang_on_a_reader(backout: Backout, to
     words = shlex.join(backout.argv("run", *SILENT, "--yes", "--", "seq 1 50000; echo new > added"))
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {words.replace(' run ', f' {json} run ', 1)} {to}"],
-        cwd=backout.folder, env=backout.environ, capture_output=True, text=True, check=False, timeout=60,
+        cwd=backout.folder, env=backout.environ, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert (done.returncode, (backout.folder / "added").exists()) == (0, True), done.stderr
     assert "Traceback" not in done.stderr

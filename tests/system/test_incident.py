@@ -52,7 +52,7 @@ class Terminal:
 
     def shows(self, text: str) -> str:
         """Wait until a text is on the screen, wherever its lines are broken by the terminal; gives the screen."""
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while text not in " ".join((screen := self._tmux("capture-pane", "-pJ", "-S", "-").stdout).split()):
             assert time.monotonic() < until, screen
             time.sleep(0.1)
@@ -76,7 +76,7 @@ def terminal(backout: Backout, folder: Path) -> Iterator[Terminal]:
 
     def tmux(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["tmux", "-f", "/dev/null", *words], env=environ, capture_output=True, text=True, check=True, timeout=60
+            ["tmux", "-f", "/dev/null", *words], env=environ, capture_output=True, text=True, check=True, timeout=300
         )
 
     tmux("new-session", "-d", "-x", "80", "-y", "24", "-c", str(backout.folder), "sh")

@@ -107,7 +107,7 @@ def facts_of(text: str) -> dict[str, Any]:
 def unexplained(backout: Backout, *command: str) -> dict[str, tuple[Any, Any]]:
     """Gather facts outside and inside a rehearsal; give what differs and may not."""
     outside = subprocess.run(
-        command, cwd=backout.folder, env=backout.environ, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=backout.folder, env=backout.environ, capture_output=True, text=True, check=False, timeout=300
     )
     inside = backout("rehearse", "--allow-failure", "--", *command)
     one, other = facts_of(outside.stdout), facts_of(inside.stdout)
@@ -158,7 +158,7 @@ def effects(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def said(*command: str | Path) -> str:
     """Run a program of this machine, and give what it says."""
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stdout.strip()
 
 
 def cron_runs() -> bool:

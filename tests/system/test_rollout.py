@@ -186,7 +186,7 @@ def test_ctrl_c_in_the_rehearsals_leaves_every_host_as_it_was(shops: Shops) -> N
     with subprocess.Popen(argv, cwd=backout.folder, env=backout.environ, stdout=-1, stderr=-1, text=True) as process:
         until(lambda: all(len(host.stages()) > len(old) for host, old in zip(hosts, stages, strict=True)), "rehearsals")
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
     error = json.loads(out)
     assert (process.returncode, error["state"]) == (130, "Every host is as it was before.")
     until(lambda: not any(host.halves() for host in hosts), "the host halves to end")
@@ -261,7 +261,7 @@ def test_two_resumes_at_once_do_no_host_twice(shops: Shops) -> None:
         )
         for number in range(2)
     ]
-    codes = [process.wait(120) for process in both]
+    codes = [process.wait(300) for process in both]
     assert set(codes) <= {0, 1, 3, 4, 6}
     assert max(shops.lines) == 1
     again, code = shops.resume(rollout)

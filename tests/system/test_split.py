@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import pytest
 
 from kit.cli import CHECKED, Backout
 from kit.picture import difference, picture
-from kit.sshd import Host, World, world
+from kit.sshd import Host, World, until, world
 from kit.user import user_backout
 
 SILENT = ("--network", "none")
@@ -207,15 +206,18 @@ def test_a_flaky_check_is_told_with_both_answers(backout: Backout) -> None:
     def act() -> None:
         """Make it when the second trial has begun: the first, with all of it, is over then."""
         begun: set[str] = set()
-        while len(begun) < 2:
+
+        def both() -> bool:
             begun.update(name for name in left_behind(backout) if name.startswith(TRIAL))
-            time.sleep(0.02)
+            return len(begun) >= 2
+
+        until(both, "the second trial")
         ready.touch()
 
     with ThreadPoolExecutor() as beside:
         acting = beside.submit(act)
         done = backout("split", change, "--jobs", "1")
-        acting.result(30)
+        acting.result()
     assert done.returncode == 5, done.stdout + done.stderr
     assert 'Check "check" said two things of the same bits' in done.stdout
     assert re.findall(r"(?m)^  (healthy|unhealthy)", done.stdout) == ["unhealthy", "healthy"]
@@ -289,22 +291,16 @@ def slow(backout: Backout) -> Iterator[tuple[Backout, subprocess.Popen[str]]]:
     change = refused(backout, "echo a > a; echo b > b; echo c > c")
     marker = backout.folder / "backout.toml"
     marker.write_text(marker.read_text().replace('run = "', 'run = "sleep 30; ').replace("1s", "40s"))
-    process = subprocess.Popen(
-        backout.argv("split", change), cwd=backout.folder, env=backout.environ, stderr=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 30
-    while not left_behind(backout) and time.monotonic() < end:
-        time.sleep(0.1)
-    yield backout, process
-    process.kill()
-    process.wait()
+    with backout.beside("split", change, stdout=subprocess.DEVNULL) as process:
+        until(lambda: left_behind(backout), "the first trial")
+        yield backout, process
 
 
 def test_ctrl_c_ends_all_trials_and_leaves_nothing(slow: tuple[Backout, subprocess.Popen[str]]) -> None:
     """Exit 130: nothing was changed, nothing is left, and no process of a trial lives on."""
     backout, process = slow
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=300)
     assert (process.returncode, "Traceback" in said) == (130, False), said
     assert left_behind(backout) == []
     assert len(backout.json("log")[0]["changes"]) == 1
@@ -317,7 +313,7 @@ def test_a_host_half_that_is_killed_is_told_and_the_next_split_is_not_disturbed(
     backout, process = slow
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert (process.returncode, "ended unexpectedly" in said) == (1, True), said
     assert "Try again" in said
     assert "backout recover" not in said

@@ -92,9 +92,9 @@ def test_it_may_take_a_while_to_become_healthy(tmp_path: Path) -> None:
 
 def test_a_command_that_hangs_is_unhealthy_when_its_time_is_over() -> None:
     """A check that hangs must not hang the rescue."""
-    result = check(run="echo begun; sleep 1000", within_s=0.3)
+    result = check(run="echo begun; sleep 1000", within_s=1.0)
     assert result.result == UNHEALTHY
-    assert result.output == "No end within 0.3 s.\nbegun\n"
+    assert result.output == "No end within 1.0 s.\nbegun\n"
 
 
 def test_a_last_try_that_is_cut_short_does_not_hide_what_was_said_before(tmp_path: Path) -> None:
@@ -118,8 +118,9 @@ def test_nothing_that_a_check_starts_survives_it(tmp_path: Path) -> None:
     """A check that left a server behind would be a change, and the next check would ask the wrong one."""
     pids = tmp_path / "pids"
     check(
-        run=f"sleep 1000 & echo $! >>{pids}; setsid sh -c 'echo $$ >>{pids}; sleep 1000' & sleep 0.2; test -s {pids}",
-        within_s=5,
+        run=f"sleep 1000 & echo $! >>{pids}; setsid sh -c 'echo $$ >>{pids}; sleep 1000' & "
+        f"until [ $(wc -l <{pids}) = 2 ]; do sleep 0.01; done",
+        within_s=LONG_S,
     )
     found = [int(line) for line in pids.read_text().split()]
     assert len(found) == 2
@@ -147,7 +148,7 @@ def test_an_interrupt_ends_what_was_started(tmp_path: Path) -> None:
     while not (tmp_path / "pid").exists():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.wait(30)
+    process.wait(300)
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 

@@ -51,9 +51,9 @@ def heard(calls: Calls, *what: str) -> dict[tuple[str, str], Any]:
 def test_one_that_says_nothing_is_named_and_the_rest_goes_on() -> None:
     """The host that is down is the one that everybody asks."""
     calls = Calls(["web1", "nowhere"], opened)
-    for host in ("web1", "nowhere"):
-        calls.ask(host, "a", "hello", 0.1)
-        calls.ask(host, "b", "entries", 0.1, after=1)
+    for host, limit_s in (("web1", 60.0), ("nowhere", 0.1)):
+        calls.ask(host, "a", "hello", limit_s)
+        calls.ask(host, "b", "entries", limit_s, after=1)
     said = heard(calls, "a", "b")
     calls.close()
     assert said[("web1", "a")] == ("hello", {})
@@ -64,8 +64,8 @@ def test_one_that_says_nothing_is_named_and_the_rest_goes_on() -> None:
 def test_one_that_falls_silent_is_asked_no_more() -> None:
     """Each further question would wait as long again."""
     calls = Calls(["web1"], opened)
-    for name, operation in (("a", "hello"), ("b", "hang"), ("c", "hello")):
-        calls.ask("web1", name, operation, 0.1)
+    for name, operation, limit_s in (("a", "hello", 60.0), ("b", "hang", 0.1), ("c", "hello", 0.1)):
+        calls.ask("web1", name, operation, limit_s)
     said = heard(calls, "a", "b", "c")
     calls.close()
     assert said[("web1", "a")] == ("hello", {})

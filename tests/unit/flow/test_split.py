@@ -292,7 +292,7 @@ def test_when_the_time_is_over_what_is_known_is_told(monkeypatch: pytest.MonkeyP
 
     def says(there: frozenset[int], _: int) -> str:
         if 0 < len(there) < 100:
-            assert over.wait(20)
+            assert over.wait(120)
         return "x" if 3 in there else ""
 
     host = Host(300, says)
@@ -358,12 +358,12 @@ def test_an_interrupt_stops_all_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = threading.Event()
 
     def says(_: frozenset[int], __: int) -> str:
-        begun.wait(20)
-        assert stopped.wait(20)
+        begun.wait(120)
+        assert stopped.wait(120)
         raise InterruptedError("Interrupted.")
 
     def interrupt() -> None:
-        begun.wait(20)
+        begun.wait(120)
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(host, "stop", stopped.set)
