@@ -127,7 +127,7 @@ keep split-1.json 0 --config split.toml split -e production -- "python3 -B deplo
 
 # An incident: a check fails since a change, one host answers, and the other is nowhere.
 printf 'workers = 2\n' >$conf
-cat >panic.toml <<'TOML'
+cat >panic.toml <<TOML
 [environments.production]
 hosts = ["local", "web2.invalid"]
 [[environments.production.checks]]
@@ -137,6 +137,8 @@ within = "1s"
 [[environments.production.checks]]
 name = "configured"
 run = "grep -q ^workers /srv/shop/gunicorn.conf.py"
+[commands.two-workers]
+run = "sed -i 's/^workers.*/workers = 2/' $conf"
 [audiences.client]
 name = "Example Ltd"
 to = ["mailto:ops@client.example"]
@@ -145,6 +147,7 @@ sed '2s/, "web2.invalid"//' panic.toml >backout.toml
 backout --quiet run --yes --why "four workers for the sale" -- sed -i "$four" $conf >/dev/null
 backout --quiet back >/dev/null
 backout --quiet run --yes --why "eight workers for the sale" -- sed -i "s/workers = 2/workers = 8/" $conf >/dev/null
+backout --quiet rehearse two-workers >/dev/null
 touch maintenance
 keep panic-1.json 0 --config panic.toml panic -e production "the shop answers 503"
 rm maintenance

@@ -80,7 +80,8 @@ def _config(heard: Heard, remarks: list[str]) -> Config:
 def _alarm(heard: Heard, config: Config, remarks: list[str]) -> Alarm:
     environment, option = _environment(heard.options.get("--environment"), config, remarks)
     audiences, backups = of(config.audiences, environment.name), of(config.backups, environment.name)
-    return Alarm(environment, option, " ".join(heard.text), heard.options.get("--severity"), audiences, backups)
+    text, severity = " ".join(heard.text), heard.options.get("--severity")
+    return Alarm(environment, option, text, severity, audiences, backups, config.commands)
 
 
 def _environment(name: str | None, config: Config, remarks: list[str]) -> tuple[Environment, tuple[str, ...]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from backout.flow.incidents import record
 from backout.model.incident import COMMAND
 from backout.model.redact import redact, redact_end, redact_words
+from backout.model.ways import line
 from backout.store.journal import Event, Journal
 
 MOST_BYTES = 1 << 20
@@ -81,12 +81,7 @@ def record_command(journal: Journal, who: str, incident: str | None, ran: Ran) -
         **({"as": redact(ran.name)} if ran.name else {}),
         **({"shell": ran.shell} if ran.shell else {}),
     }
-    return record(journal, who, incident, COMMAND, _line(words), more=more, at=ran.at)
-
-
-def _line(words: Sequence[str]) -> str:
-    """Write a command as it is typed: one word is a line for a shell already."""
-    return words[0] if len(words) == 1 else shlex.join(words)
+    return record(journal, who, incident, COMMAND, line(words), more=more, at=ran.at)
 
 
 def _output(data: bytes, *, is_cut: bool) -> str:

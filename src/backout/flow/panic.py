@@ -8,15 +8,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from backout import __version__
-from backout.config.values import LOCAL, Audience, Backup, Environment
+from backout.config.values import LOCAL, Audience, Backup, Command, Environment
 from backout.errors import BackoutError
 from backout.flow import incidents
 from backout.flow.calls import LIMIT_S, Calls, Heard
+from backout.flow.incidents import NO_ENVIRONMENT
 from backout.flow.instant import instant
 from backout.flow.search import Similar, similar
+from backout.flow.ways import Scene, way_told, ways
 from backout.link.wire import CHANGING_S
 from backout.model.check import HEALTHY, UNHEALTHY
 from backout.model.incident import (
@@ -50,7 +53,7 @@ from backout.model.situation import (
     seen_by_ledgers,
     seen_by_lines,
 )
-from backout.model.ways import ways_out
+from backout.model.ways import REHEARSAL
 from backout.store.aside import KeepingJournal
 from backout.store.journal import Journal
 
@@ -58,7 +61,7 @@ Result = TypeVar("Result")
 Named = TypeVar("Named", Audience, Backup)
 QUESTIONS = {"see": "What do you see?", "try": "What will you try?", "undo": "How will you undo it?"}
 """What is asked at a terminal; each answer is a note."""
-MOST_CHANGES, MOST_WAYS, MOST_SIMILAR = 20, 3, 3
+MOST_CHANGES, MOST_SIMILAR = 20, 3
 GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE = "hello", "entries", "enforcers", "check", "pause"
 SAVE, BACKING_UP = "save", "back up "
 """What hosts are asked for in the background; the second is followed by the backup's name."""
@@ -73,7 +76,7 @@ _SLACK_S = 2.0
 class Alarm(NamedTuple):
     """Where it broke, as far as was said. `option` names the environment in commands: `-e` and its name, or nothing.
 
-    Audiences and backups are those of this environment.
+    Audiences and backups are those of this environment; commands are those that backout.toml names.
     """
 
     environment: Environment
@@ -82,6 +85,7 @@ class Alarm(NamedTuple):
     severity: int | None = None
     audiences: tuple[Audience, ...] = ()
     backups: tuple[Backup, ...] = ()
+    commands: tuple[Command, ...] = ()
 
 
 class Said(NamedTuple):
@@ -148,7 +152,7 @@ class Panic:
         """Read what is stored, as far as it can be read."""
         self._rows = []
         for event in self._journal.events():
-            if event.type in (INCIDENT, ENTRY, LEDGER):
+            if event.type in (INCIDENT, ENTRY, LEDGER, REHEARSAL):
                 self._rows.append(Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body))
 
     def _record(self, kind: str, text: str, more: Mapping[str, Any]) -> bool:
@@ -190,7 +194,7 @@ class Panic:
             "who": self._who,
             "why": f"so that it does not undo a fix; incident {self.incident}",
             "command": ["backout", "pause", *units],
-            "environment": None if name == incidents.NO_ENVIRONMENT else name,
+            "environment": None if name == NO_ENVIRONMENT else name,
             "checks": [],
         }
         calls.ask(host, PAUSE, "pause", CHANGING_S, units=units, new=new, body=body)
@@ -303,10 +307,12 @@ class Panic:
 
     def _entries(self) -> list[Any]:
         stored = [row.body for row in self._rows if row.type == LEDGER]
+        return of_environment(entries_of([*stored, *self._ledger]), self.alarm.environment.name, self._names())
+
+    def _names(self) -> set[str]:
+        """Give what the hosts call themselves, as far as that is known."""
         names = {said.name for said in self.said.values() if said.name}
-        if LOCAL in self.said:
-            names.add(os.uname().nodename)
-        return of_environment(entries_of([*stored, *self._ledger]), self.alarm.environment.name, names)
+        return names | {os.uname().nodename} if LOCAL in self.said else names
 
     def _unread(self) -> Incident:
         """Give the incident as it was opened, where the journal does not tell of it."""
@@ -328,6 +334,7 @@ class Panic:
             "command": list(change.command),
             "state": change.state,
             "back": back.get(change.state),
+            "took": change.took._asdict() if change.took is not None and change.state == STANDS else None,
         }
 
     def _check(self, check: Health) -> dict[str, Any]:
@@ -372,17 +379,12 @@ class Panic:
         ]
 
     def _ways(self, changes: Sequence[Changed], entries: list[Any], lines: Iterable[Entry]) -> list[dict[str, Any]]:
-        """Give the known ways out, with how long they took: taking back what stands, and what was done under a name."""
-        found = []
+        """Give the known ways out, with how long they took: taking back what stands, and those measured last."""
+        first = []
         if any(change.state == STANDS for change in changes):
-            took = backs_took(entries)
-            found.append({"name": "take back", "command": self._command("back"), "durations_s": took, "failed": 0})
-        for way in ways_out(lines)[:MOST_WAYS]:
-            failed = sum(code != 0 for code in way.exit_codes)
-            took = [s for s, code in zip(way.durations_s, way.exit_codes, strict=True) if code == 0]
-            command = self._do(way.name, *way.command)
-            found.append({"name": way.name, "command": command, "durations_s": took, "failed": failed})
-        return found
+            first.append(way_told("take back", self._command("back"), backs_took(entries)))
+        scene = Scene(self.alarm.environment.name, self._names() | {*self.said}, entries, lines, self._rows)
+        return first + ways(scene, self.alarm.commands, self._do, partial(self._command, "run"))
 
     def _backup(self, backup: Backup) -> dict[str, Any]:
         """Tell how old the last one is, and how another one is made."""

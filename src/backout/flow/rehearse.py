@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.errors import BackoutError, FailedError, RefusedError, UsageError
@@ -13,6 +15,7 @@ from backout.model.redact import redact, redact_words
 from backout.model.reproduce import limits_of_two, mark_reproducible
 from backout.model.selector import Selector, is_expected
 from backout.model.verdict import ASK, REFUSE, Context, Verdict, judge
+from backout.model.ways import REHEARSAL
 
 if TYPE_CHECKING:
     from backout.config.values import Environment
@@ -247,10 +250,36 @@ def _compared(document: dict[str, Any], again: list[Effect]) -> dict[str, Any]:
     }
 
 
+def took(measured: Sequence[Measured]) -> dict[str, Any]:
+    """Tell how long a command took in its rehearsal, on the slowest of its hosts, and with what it failed."""
+    return {
+        "duration_s": max(one.document["duration_s"] for one in measured),
+        "failed": next((one.failed for one in measured if one.failed is not None), None),
+    }
+
+
+def remember(journal: Journal, who: str, measured: Sequence[Measured]) -> None:
+    """Put on record how a command's rehearsal went that is let go, on its hosts: whoever is in a hurry wants to know.
+
+    It is a figure, no more: a journal that does not take it keeps nobody from what was measured.
+    """
+    first = measured[0].document
+    body = {
+        **{name: first[name] for name in ("environment", "command", "digest")},
+        "hosts": [one.document["host"] for one in measured],
+        "rehearsed": took(measured),
+    }
+    at = datetime.fromisoformat(first["started_at"]).timestamp()
+    with contextlib.suppress(BackoutError):
+        journal.append(at=at, actor=who, type=REHEARSAL, body=body)
+
+
 def rehearse(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
     """Measure and let go; gives the document and the exit code: 3 exactly when `run` would refuse."""
     measured = measure(session, wanted)
     session.link.ask("let_go", change=measured.change)
+    if session.journal is not None:
+        remember(session.journal, str(session.who), [measured])
     document = {**measured.document, "change": None}
     if measured.verdict.decision != REFUSE:
         return document, 0

@@ -10,7 +10,7 @@ from backout.config.values import Environment
 from backout.errors import BackoutError, RefusedError, UsageError
 from backout.flow.alike import Judged, judged
 from backout.flow.fleet import At, Fleet, Overview, exit_code
-from backout.flow.rehearse import Against, Measured, Wanted, hold, measure
+from backout.flow.rehearse import Against, Measured, Wanted, hold, measure, remember
 from backout.flow.resume import EVENT, found_wish, stand, wanted_again, wish
 from backout.flow.run import body_of, record_refusal
 from backout.flow.session import Session, Who, require_finished
@@ -62,6 +62,8 @@ def rehearse(fleet: Fleet, asked: Asked, desk: Desk) -> tuple[dict[str, Any], in
     """Rehearse on every host at the same time; give the `backout.rehearsals/1` document and the exit code."""
     found = _rehearsed(fleet, asked, desk, dict.fromkeys(fleet.reached, desk.new_id()))
     _let_go(fleet, found, found.measured)
+    if found.measured:
+        remember(desk.journal, str(desk.who), [*found.measured.values()])
     document = _document(asked, found, None)
     desk.tell.show(document)
     return document, document["exit_code"]

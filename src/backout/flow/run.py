@@ -20,6 +20,7 @@ from backout.flow.rehearse import (
     measure,
     refusal,
     require_harmless_after,
+    took,
 )
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
@@ -88,6 +89,7 @@ def body_of(session: Session, wanted: Wanted, measured: Measured) -> dict[str, A
         "after": wanted.after,
         "expect": [str(selector) for selector in wanted.expect],
         "asked": measured.asked,
+        "rehearsed": took([measured]),
         **({"guards": guards} if guards else {}),
     }
 

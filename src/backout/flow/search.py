@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from backout.errors import UsageError
 from backout.flow.instant import instant
 from backout.model.incident import COMMAND, CONFIRMED, DECISION, ENTRY, HYPOTHESIS, INCIDENT, LEDGER, Row, fold
+from backout.model.ways import REHEARSAL
 from backout.store.folders import FILE
 from backout.store.journal import Event, Hit, Journal
 
@@ -117,7 +118,8 @@ def _told(journal: Journal, name: str, hit: Hit) -> Similar:
         title = str(inner.get("why") or " ".join(map(str, inner.get("command", ()))) or name)
         where, who = str(inner.get("environment") or body.get("host", "")), str(inner.get("who", ""))
         return Similar("change", name, title, event.at, where, who, hit.excerpt, (), f"backout show {name}")
-    title = str(body.get("title") or _line(body) or event.type)
+    done = " ".join(map(str, body.get("command") or ())) if event.type == REHEARSAL else ""
+    title = str(body.get("title") or _line(body) or done or event.type)
     where = str(_front(body).get("environment") or "")
     if event.type == FILE:
         return Similar(FILE, name, title, event.at, "", "", hit.excerpt, _helped(body), f"less {name}")

@@ -30,6 +30,8 @@ A refused change is recorded, too; `expired` says that gc let its bits go.
 
 _TEXTS = ("release", "who", "why", "cwd", "digest", "plan", "edits", "stuck", "failed")
 _GUARD = shape.fields({**dict.fromkeys(("name", "rule", "outcome"), shape.text), "reasons": shape.many(shape.text)})
+REHEARSED = shape.fields({"duration_s": shape.number, "failed": shape.maybe(shape.signed)})
+"""How long a command took in its rehearsal, and the exit code with which it failed there; null: it did not."""
 _OF_BODY = {
     **dict.fromkeys(_TEXTS, shape.text),
     **dict.fromkeys(("undoes", "redoes", "split_from"), shape.name),
@@ -42,6 +44,7 @@ _OF_BODY = {
     **dict.fromkeys(("recovered", "adopted", "asked"), shape.truth),
     "guards": shape.many(_GUARD),
     "rollout": ROLLOUT,
+    "rehearsed": REHEARSED,
 }
 BODY = shape.fields(_OF_BODY, optional=_OF_BODY)
 ENTRY = shape.fields(

@@ -5,7 +5,7 @@ From the entries of ledgers, as the journal has them or as hosts tell them, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout.model.check import BEFORE, NOT_RUN
@@ -13,12 +13,24 @@ from backout.model.incident import BACKUP, CHECK, ENTRY, Entry, Row
 from backout.model.ledger import APPLIED, KEPT, PREPARED, REFUSED, UNDOING, UNDONE, LedgerEntry, entry_from, fold
 
 STANDS, TAKEN_BACK, BACKED_OUT, UNFINISHED, GONE = "stands", "taken back", "backed out", "unfinished", "let go"
+TO_APPLY, TO_TAKE_BACK = "apply", "take back"
+
+
+class Took(NamedTuple):
+    """What tells how long it will take to take a change back, in seconds, on the slowest of its hosts.
+
+    `what` is TO_TAKE_BACK where the same bits were taken back before, else TO_APPLY: a back-out does the same once
+    more, the other way round. Both are with the services, the command after it and, of an apply, its checks.
+    """
+
+    what: str
+    duration_s: float
 
 
 class Changed(NamedTuple):
     """A change of an environment, on all its hosts; `at` is seconds since the epoch, UTC.
 
-    `state` is UNFINISHED or STANDS where it is so on one of them.
+    `state` is UNFINISHED or STANDS where it is so on one of them. `took` is None where nothing was measured.
     """
 
     id: str
@@ -29,6 +41,7 @@ class Changed(NamedTuple):
     command: tuple[str, ...]
     state: str
     undone_by: str | None
+    took: Took | None = None
 
 
 class Observed(NamedTuple):
@@ -92,7 +105,9 @@ def of_environment(entries: Iterable[LedgerEntry], environment: str, hosts: Coll
 def last_changes(entries: Iterable[LedgerEntry]) -> list[Changed]:
     """Give what was changed, newest first: no refusals, which changed nothing, and no back-outs, which are told of."""
     by_host: dict[str, list[LedgerEntry]] = {}
-    for entry in entries:
+    told = list(entries)
+    took = _took(told)
+    for entry in told:
         by_host.setdefault(entry.host, []).append(entry)
     found: dict[str, Changed] = {}
     for host, lines in by_host.items():
@@ -108,6 +123,7 @@ def last_changes(entries: Iterable[LedgerEntry]) -> list[Changed]:
                 tuple(map(str, change.body.get("command", ()))),
                 _state(change.state, taken_back=change.undone_by is not None, stands=change.stands),
                 change.undone_by,
+                took.get(change.id),
             )
             known = found.get(change.id)
             found[change.id] = here if known is None else _joined(known, here)
@@ -128,17 +144,53 @@ def _joined(one: Changed, other: Changed) -> Changed:
     return first._replace(hosts=tuple(sorted({*one.hosts, *other.hosts})), at=max(one.at, other.at))
 
 
-def backs_took(entries: Iterable[LedgerEntry]) -> list[float]:
-    """Give how long each back-out took on its host, in seconds, oldest first: from its first entry to its last."""
-    begun: dict[tuple[str, str], float] = {}
-    took: list[tuple[float, float]] = []
+def _took(entries: Sequence[LedgerEntry]) -> dict[str, Took]:
+    """Tell of each change what tells how long taking it back will take; a redo has the bits of what it repeats."""
+    redoes = {entry.change: entry.body["redoes"] for entry in entries if entry.body.get("redoes")}
+    applied: dict[str, float] = {}
+    backs: dict[str, dict[str, float]] = {}
+    for entry, duration_s in _spans(entries):
+        if entry.body.get("undoes"):
+            times = backs.setdefault(_origin(entry.body["undoes"], redoes), {})
+            times[entry.change] = max(duration_s, times.get(entry.change, 0.0))
+        else:
+            applied[entry.change] = max(duration_s, applied.get(entry.change, 0.0))
+    found = {change: Took(TO_APPLY, duration_s) for change, duration_s in applied.items()}
+    for change in {entry.change for entry in entries}:
+        before = backs.get(_origin(change, redoes))
+        if before:
+            found[change] = Took(TO_TAKE_BACK, list(before.values())[-1])
+    return found
+
+
+def _origin(change: str, redoes: Mapping[str, str]) -> str:
+    seen = {change}
+    while (change := redoes.get(change, change)) not in seen:
+        seen.add(change)
+    return change
+
+
+def _spans(entries: Iterable[LedgerEntry]) -> list[tuple[LedgerEntry, float]]:
+    """Give each entry with which something was begun that was kept, and how long that took; ended last, told last.
+
+    What a crash left until somebody came tells nothing of how long it takes.
+    """
+    begun: dict[tuple[str, str], LedgerEntry] = {}
+    spans: list[tuple[float, LedgerEntry, float]] = []
     for entry in entries:
         key = (entry.host, entry.change)
-        if entry.kind == PREPARED and entry.body.get("undoes"):
-            begun[key] = entry.at
+        if entry.kind == PREPARED:
+            begun[key] = entry
         elif entry.kind == KEPT and key in begun:
-            took.append((entry.at, max(0.0, entry.at - begun.pop(key))))
-    return [duration_s for _, duration_s in sorted(took)]
+            first = begun.pop(key)
+            if not entry.body.get("recovered"):
+                spans.append((entry.at, first, max(0.0, entry.at - first.at)))
+    return [(first, duration_s) for _, first, duration_s in sorted(spans, key=lambda span: span[0])]
+
+
+def backs_took(entries: Iterable[LedgerEntry]) -> list[float]:
+    """Give how long each back-out took on its host, in seconds, oldest first: from its first entry to its last."""
+    return [duration_s for first, duration_s in _spans(entries) if first.body.get("undoes")]
 
 
 def seen_by_ledgers(entries: Iterable[LedgerEntry]) -> list[Observed]:

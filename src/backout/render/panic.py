@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from backout.model.check import HEALTHY
+from backout.model.situation import TO_TAKE_BACK
 from backout.render.screen import Screen
 from backout.render.telling import telling_line
 
@@ -79,7 +80,9 @@ class Drawing:
         for change in changes[:MOST_CHANGES]:
             command = self._screen.visible(" ".join(change["command"]))
             who = self._screen.visible(change["who"])
-            lines.append(self._cut(f"  {self._when(change['at'])}  {who}: {command}"))
+            took = _took(change["took"])
+            head = f"  {self._when(change['at'])}  {who}: {command}"
+            lines.append(self._cut(head, max(self._screen.width - len(took), len(head) // 2)) + took)
             way = self._command(change["back"]) if change["back"] else change["state"]
             lines.append(f"    {way}")
         more = len(changes) + document["more_changes"] - MOST_CHANGES
@@ -217,9 +220,23 @@ def _about(host: str, what: str) -> str:
 def _measured(way: Mapping[str, Any]) -> str:
     took, failed = sorted(way["durations_s"]), way["failed"]
     failures = [f"failed {_times(failed)}"] if failed else []
-    if not took:
-        return ", ".join(failures) or "not measured yet"
-    return ", ".join([f"{_seconds(took[len(took) // 2])}, done {_times(len(took))}", *failures])
+    done = [f"{_seconds(took[len(took) // 2])}, done {_times(len(took))}"] if took else []
+    told = [*done, *failures, *_rehearsed(way["rehearsed"])]
+    return ", ".join(told) or "not measured yet"
+
+
+def _rehearsed(way: Mapping[str, Any] | None) -> list[str]:
+    if way is None:
+        return []
+    return ["failed when rehearsed" if way["failed"] else f"{_seconds(way['duration_s'])} when rehearsed"]
+
+
+def _took(known: Mapping[str, Any] | None) -> str:
+    """Say what is known of how long it takes to take a change back: what was measured, and of what."""
+    if known is None:
+        return ""
+    what = "taken back before" if known["what"] == TO_TAKE_BACK else "applied"
+    return f"; {what} in {_seconds(known['duration_s'])}"
 
 
 def _times(count: int) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,6 +248,26 @@ def test_a_way_out_that_was_done_is_told_with_the_time_that_it_took(panic: Panic
     code, said = panic()
     assert "rebuild the virtualenv: 120 s, done twice, failed once\n" in said
     assert "    backout do --as 'rebuild the virtualenv' -- ./rebuild\n" in said
+
+
+def test_what_was_rehearsed_under_a_name_is_a_way_out_with_its_time(panic: Panic, tmp_path: Path) -> None:
+    """Rehearsed in calm it is the best that there is: nobody has to guess whether two minutes are enough."""
+    with (tmp_path / "backout.toml").open("a") as config:
+        config.write('[commands.rollback]\nrun = "deploy --to previous"\n[commands.never]\nrun = "true"\n')
+    known = {"environment": "production", "hosts": ["web1"], "digest": "sha256:0"}
+    here = {"incident": "", "kind": "command", "text": "", "host": os.uname().nodename, "exit_code": 0}
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        for command, duration_s in ((["deploy --to previous"], 2.04), (["./rebuild", "all"], 90.0)):
+            body = {**known, "command": command, "rehearsed": {"duration_s": duration_s, "failed": None}}
+            journal.append(at=time.time(), actor="ada", type="rehearsal", body=body)
+            other = {**body, "environment": "staging", "rehearsed": {"duration_s": 7.0, "failed": None}}
+            journal.append(at=time.time(), actor="ada", type="rehearsal", body=other)
+        done = {**here, "command": ["./rebuild all"], "as": "rebuild", "duration_s": 118.0}
+        journal.append(at=time.time(), actor="ada", type="entry", body=done)
+    _, said = panic()
+    assert "  rebuild: 118 s, done once, 90 s when rehearsed\n    backout do --as rebuild -- './rebuild all'\n" in said
+    assert "  rollback: 2.0 s when rehearsed\n    backout run rollback\n" in said
+    assert "never" not in said
 
 
 def test_what_looked_like_this_before_is_told_with_what_helped(panic: Panic) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from backout.model.ledger import LedgerEntry
 from backout.model.situation import (
     Observed,
+    Took,
     backs_took,
     entries_of,
     health,
@@ -86,6 +87,27 @@ def test_what_checks_said_in_a_rehearsal_or_before_a_back_out_tells_nothing_of_n
     entries = [told("a", "prepared", 10, before=[green, rehearsed]), told("a", "undone", 11, results=[red])]
     assert [seen.result for seen in seen_by_ledgers(entries)] == ["healthy"]
     assert [seen.result for seen in seen_by_ledgers([told("b", "kept", 12, results=[red])])] == ["unhealthy"]
+
+
+def test_how_long_it_takes_to_take_a_change_back_is_what_was_measured_of_its_own_bits() -> None:
+    """A figure of another change, or a guess, would be believed while the site is down."""
+    entries = [
+        *kept("a", 10),
+        *kept("a", 12, "web2"),
+        told("b", "prepared", 20, undoes="a"),
+        told("b", "kept", 27),
+        *kept("c", 30, redoes="a"),
+        told("d", "prepared", 40, command=["x"]),
+        told("d", "kept", 40_000, recovered=True),
+    ]
+    took = {change.id: change.took for change in last_changes(entries)}
+    assert took == {"a": Took("take back", 7), "c": Took("take back", 7), "d": None}
+    assert [change.took for change in last_changes(kept("a", 10))] == [Took("apply", 1)]
+
+
+def test_changes_that_say_that_they_repeat_each_other_are_told_all_the_same() -> None:
+    """A hostile line must not keep the first screen from coming."""
+    assert len(last_changes([*kept("a", 10, redoes="b"), *kept("b", 20, redoes="a")])) == 2
 
 
 def test_a_back_out_took_from_its_first_entry_until_it_was_kept() -> None:
