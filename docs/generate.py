@@ -206,10 +206,11 @@ INCIDENT_WORDS = {
         "name": "name, unique among all backups",
         "run": "command that makes it, for `sh -c` on the environment's first host",
         "environments": "list: whose backup it is. Default: all",
-        "restore_test": "command that exits 0 when the backup can be restored",
+        "restore_test": "command that exits 0 when the last backup can be restored: offered by `panic` and `calm`, run "
+        "on the same host when you say so",
         "max_age": "older than that, it is pointed out",
         "at_panic": "`true`: made at `panic`, unasked; else offered, since a dump can finish off a struggling database",
-        "within": "how long it may take. Default: `10m`",
+        "within": "how long `panic` lets it take, and its `restore_test`. Default: `10m`",
     },
     "[search]": {
         "folders": "list of folders whose Markdown and text files are searched, too; below the file's own where they "

@@ -23,6 +23,11 @@ hosts = ["local"]
 name = "Example Ltd"
 to = ["mailto:ops@client.example"]
 zone = "Europe/Berlin"
+[[backups]]
+name = "shop"
+run = "pg_dump shop > /srv/backups/shop.sql"
+restore_test = "/srv/backups/try-restore shop"
+max_age = "24h"
 """
 BEGIN = 1792888200.0
 
@@ -39,6 +44,7 @@ def main() -> None:
         told.notice(BEGIN + 120, "n1", seen="the shop does not answer", next_at=BEGIN + 1920)
         told.change(BEGIN + 600, "20261025-004000-fgh", "pip", "install", "setuptools==65.5.0")
         told.command(BEGIN + 900, "df", "-h", host="web1", output="/dev/vda1 40G\n")
+        told.line(BEGIN + 1000, "backup", "Backup shop is made", name="shop", host="web1", exit_code=0, duration_s=4.2)
         told.check(BEGIN + 1200, "healthy")
         for name, words in (
             ("incident-1", ["export"]),

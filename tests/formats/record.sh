@@ -142,12 +142,18 @@ run = "sed -i 's/^workers.*/workers = 2/' $conf"
 [audiences.client]
 name = "Example Ltd"
 to = ["mailto:ops@client.example"]
+[[backups]]
+name = "conf"
+run = "cp $conf $shop/backup.py"
+restore_test = "python3 -m py_compile $shop/backup.py"
+max_age = "24h"
 TOML
 sed '2s/, "web2.invalid"//' panic.toml >backout.toml
 backout --quiet run --yes --why "four workers for the sale" -- sed -i "$four" $conf >/dev/null
 backout --quiet back >/dev/null
 backout --quiet run --yes --why "eight workers for the sale" -- sed -i "s/workers = 2/workers = 8/" $conf >/dev/null
 backout --quiet rehearse two-workers >/dev/null
+backout --quiet --config panic.toml do -e local --as conf -- "cp $conf $shop/backup.py"
 touch maintenance
 keep panic-1.json 0 --config panic.toml panic -e production "the shop answers 503"
 rm maintenance

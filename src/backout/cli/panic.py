@@ -133,6 +133,7 @@ class _Desk:
             saving = self._save()
             self._questions()
             self._wait(GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE, *saving)
+            self._offer_tests()
         finally:
             if self._calls is not None:
                 self._calls.close()
@@ -175,7 +176,7 @@ class _Desk:
             return
         for host, said in self._panic.said.items():
             units = [row["unit"] for row in said.enforcers if row["unit"]]
-            if units and self._answer(f"Pause {', '.join(units)} on {host}? [y/N]") in ("y", "Y", "yes"):
+            if units and _is_yes(self._answer(f"Pause {', '.join(units)} on {host}? [y/N]")):
                 change = self._panic.pause(self._calls, host)
                 sys.stderr.write(f"Being paused as change {change}; backout back takes that back.\n")
 
@@ -183,11 +184,19 @@ class _Desk:
         """Let state be saved while the questions are asked; gives what is then to be waited for."""
         return [] if self._calls is None else self._panic.save(self._calls)
 
+    def _offer_tests(self) -> None:
+        """Offer to test whether what was backed up in this incident can be restored: one that cannot is none."""
+        if not self._can_ask or self._calls is None:
+            return
+        for name in self._panic.untested():
+            if _is_yes(self._answer(f"Test now that backup {name} can be restored? [y/N]")):
+                self._wait(self._panic.test_restore(self._calls, name))
+
     def _wait(self, *what: str) -> None:
         """Wait for the rest, and say so: whoever cannot wait ends it, and the incident stays open."""
         hosts = [] if self._calls is None else self._calls.waits_for(*what)
         if hosts and self._can_ask:
-            sys.stderr.write(f"Waiting for {', '.join(hosts)}, where state is saved; Ctrl-C ends that.\n")
+            sys.stderr.write(f"Waiting for {', '.join(hosts)}; Ctrl-C ends that.\n")
         self._hear(*what)
 
     def _answer(self, question: str) -> str | None:
@@ -223,6 +232,10 @@ class _Desk:
         if one.exit_code:
             sys.stderr.write("No incident could be recorded. Write down what you do, and when.\n")
         return one.exit_code
+
+
+def _is_yes(answer: str | None) -> bool:
+    return (answer or "").lower() in ("y", "yes")
 
 
 def _opening(begun: Child | None, become: str | None) -> Callable[..., contextlib.AbstractContextManager[Link]]:

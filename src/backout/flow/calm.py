@@ -5,14 +5,17 @@ Each step is recorded before the next, and is done only where the record lacks i
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.config.guards import zone_of
 from backout.config.values import LOCAL, Audience, Config, Environment
 from backout.errors import BackoutError, RefusedError, UsageError
+from backout.flow import backups
 from backout.flow.export import downtimes
 from backout.flow.incidents import current, read, record, state
 from backout.flow.instant import instant
@@ -20,7 +23,7 @@ from backout.flow.notices import Draft, draft
 from backout.model import notice
 from backout.model.check import HEALTHY
 from backout.model.downtime import downtime, turned_green
-from backout.model.incident import CHECK, CLOCK, INCIDENT, NOTICE, RESOLVED, Incident
+from backout.model.incident import CHECK, CLOCK, ENTRY, INCIDENT, NOTICE, RESOLVED, Incident, Row
 from backout.model.ledger import Change, entry_from
 from backout.model.ledger import fold as fold_changes
 from backout.model.notice import LETTER
@@ -184,9 +187,22 @@ class Calm(NamedTuple):
             "checks": list(asked.checks),
             "unreached": list(asked.unreached),
             "paused": paused(self.journal, told.environment, self.environment, asked.hosts),
+            "backups": self._backups(asked.hosts),
             "downtime": downtimes(told, self.config, time.time()),
             "drafts": drafts,
         }
+
+    def _backups(self, hosts: Iterable[str]) -> list[dict[str, Any]]:
+        """Tell of each backup of the environment how old it is, and whether it is known to be restorable."""
+        environment = self.environment
+        if environment is None:
+            return []
+        mine = [one for one in self.config.backups if not one.environments or environment.name in one.environments]
+        names = {*hosts, *environment.hosts, *([os.uname().nodename] if LOCAL in environment.hosts else [])}
+        rows = [Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in self.journal.events(type=ENTRY)]
+        known = backups.of_environment(mine, environment.name, read(self.journal).values(), rows, names)
+        do = partial(backups.do_there, environment.hosts, backups.option(environment.name, environment.hosts))
+        return [backups.told(one, known[one.name], time.time(), do) for one in mine]
 
 
 def meant(journal: Journal, name: str | None, environment: str | None) -> str:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 from backout import __version__
 from backout.config.values import LOCAL, Audience, Backup, Command, Environment
 from backout.errors import BackoutError
-from backout.flow import incidents
+from backout.flow import backups, incidents
+from backout.flow.backups import is_untested
 from backout.flow.calls import LIMIT_S, Calls, Heard
 from backout.flow.incidents import NO_ENVIRONMENT
 from backout.flow.instant import instant
@@ -39,16 +40,17 @@ from backout.model.incident import (
 from backout.model.notice import due
 from backout.model.redact import redact
 from backout.model.situation import (
+    RESTORE,
     STANDS,
     UNFINISHED,
     Changed,
     Health,
+    Made,
     Observed,
     backs_took,
     entries_of,
     health,
     last_changes,
-    made,
     of_environment,
     seen_by_ledgers,
     seen_by_lines,
@@ -63,8 +65,8 @@ QUESTIONS = {"see": "What do you see?", "try": "What will you try?", "undo": "Ho
 """What is asked at a terminal; each answer is a note."""
 MOST_CHANGES, MOST_SIMILAR = 20, 3
 GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE = "hello", "entries", "enforcers", "check", "pause"
-SAVE, BACKING_UP = "save", "back up "
-"""What hosts are asked for in the background; the second is followed by the backup's name."""
+SAVE, BACKING_UP, TESTING = "save", "back up ", "test the restore of "
+"""What hosts are asked for in the background; the last two are followed by a backup's name."""
 SAVES_S = 20.0
 """How long a host may take to save its state."""
 JOURNAL, ASIDE, NOWHERE = "journal", "aside", "nowhere"
@@ -155,8 +157,12 @@ class Panic:
             if event.type in (INCIDENT, ENTRY, LEDGER, REHEARSAL):
                 self._rows.append(Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body))
 
-    def _record(self, kind: str, text: str, more: Mapping[str, Any]) -> bool:
-        keep = self._write(lambda journal: incidents.record(journal, self._who, self.incident, kind, text, more=more))
+    def _record(self, kind: str, text: str, more: Mapping[str, Any], at: float | None = None) -> bool:
+        """Put a line on the timeline, and know of it; tell whether it is kept."""
+        own = self.incident
+        keep = self._write(lambda journal: incidents.record(journal, self._who, own, kind, text, more=more, at=at))
+        if keep is not None:
+            self._rows.append(Row(keep.seq, keep.at, keep.recorded_at, keep.actor, keep.type, keep.body))
         return keep is not None
 
     def _write(self, act: Callable[[Journal], Result]) -> Result | None:
@@ -211,17 +217,34 @@ class Panic:
             wanted = {"watch": list(environment.watch), "services": list(environment.services)}
             limit_s = SAVES_S + LIMIT_S
             calls.ask(host, SAVE, "save_state", limit_s, incident=self.incident, within_s=SAVES_S, **wanted)
-        at_once = [backup for backup in self.alarm.backups if self.said and self._is_due(backup)]
-        for backup in at_once:
-            what, within_s = BACKING_UP + backup.name, backup.within_s
-            first, command = next(iter(self.said)), backup.run
-            calls.ask(first, what, "back_up", within_s + LIMIT_S, command=command, within_s=within_s)
-        return [SAVE, *(BACKING_UP + backup.name for backup in at_once)]
+        known = self._made()
+        at_once = [backup for backup in self.alarm.backups if self.said and self._is_due(backup, known)]
+        return [SAVE, *(self._live(calls, BACKING_UP + one.name, one.run, one.within_s) for one in at_once)]
 
-    def _is_due(self, backup: Backup) -> bool:
+    def _is_due(self, backup: Backup, known: Mapping[str, Made]) -> bool:
         """Tell whether a backup is to be made now: those that are made at once, once in an incident."""
-        made_at = made(self._rows, backup.name).made_at
+        made_at = known[backup.name].made_at
         return backup.at_panic and (made_at is None or made_at < self.declared_at)
+
+    def untested(self) -> list[str]:
+        """Name the backups that were made in this incident, and whose restore could be tested, and was not since."""
+        known = self._made()
+        return [
+            backup.name
+            for backup in self.alarm.backups
+            if self.said and is_untested(backup, known[backup.name]) and not self._is_due(backup, known)
+            if (known[backup.name].made_at or 0.0) >= self.declared_at
+        ]
+
+    def test_restore(self, calls: Calls, name: str) -> str:
+        """Let the first host run the test of a backup's restore; gives the name of what is asked for."""
+        backup = next(backup for backup in self.alarm.backups if backup.name == name)
+        return self._live(calls, TESTING + name, backup.restore_test or "false", backup.within_s)
+
+    def _live(self, calls: Calls, what: str, command: str, within_s: float) -> str:
+        first = next(iter(self.said))
+        calls.ask(first, what, "back_up", within_s + LIMIT_S, command=command, within_s=within_s)
+        return what
 
     def hear(self, heard: Heard) -> None:
         """Take in what a host said; what is new is kept."""
@@ -244,6 +267,8 @@ class Panic:
             self._hear_saved(heard.host, heard.answer)
         elif heard.what.startswith(BACKING_UP):
             self._hear_backup(heard.host, heard.what.removeprefix(BACKING_UP), heard.answer)
+        elif heard.what.startswith(TESTING):
+            self._hear_tested(heard.host, heard.what.removeprefix(TESTING), heard.answer)
 
     def _hear_checks(self, host: str, rows: Iterable[Mapping[str, str]]) -> None:
         """Take in how checks are now; what this incident does not know yet is a line of it."""
@@ -266,8 +291,16 @@ class Panic:
     def _hear_backup(self, host: str, name: str, told: dict[str, Any]) -> None:
         self._ran[name] = told["exit_code"]
         went = "is made" if told["exit_code"] == 0 else f"failed with exit code {told['exit_code']}"
+        self._record_backup(host, name, f"Backup {name} {went}", told)
+
+    def _hear_tested(self, host: str, name: str, told: dict[str, Any]) -> None:
+        code = told["exit_code"]
+        went = "can be restored" if code == 0 else f"could not be restored: its test failed with exit code {code}"
+        self._record_backup(host, name + RESTORE, f"Backup {name} {went}", told)
+
+    def _record_backup(self, host: str, name: str, text: str, told: Mapping[str, Any]) -> None:
         more = {"name": name, "host": self.said[host].name or host, **told}
-        self._record(BACKUP, f"Backup {name} {went}", more)
+        self._record(BACKUP, text, more, at=time.time() - told["duration_s"])
 
     def _of_incident(self) -> list[Observed]:
         incident = fold(self._rows).get(self.incident)
@@ -299,7 +332,7 @@ class Panic:
             "ways": self._ways(changes, entries, lines),
             "audiences": self._audiences(own),
             "saved": [_saved(host, told) for host, told in self._saved.items()],
-            "backups": [self._backup(backup) for backup in self.alarm.backups],
+            "backups": self._backups(),
             "kept": self.kept,
             "trouble": [error.document() for error in self.trouble],
             "exit_code": self.exit_code,
@@ -361,9 +394,7 @@ class Panic:
 
     def _do(self, name: str, *words: str) -> list[str]:
         """Give the command that does something on the first host, and records it under a name."""
-        hosts = self.alarm.environment.hosts
-        option = ("-e", hosts[0]) if len(hosts) > 1 else self.alarm.option  # it works on one
-        return ["backout", "do", *option, "--as", name, "--", *words]
+        return backups.do_there(self.alarm.environment.hosts, self.alarm.option, name, *words)
 
     def _similar(self, own: Incident, checks: Iterable[Health]) -> list[dict[str, Any]]:
         """Give what looked like this before, and what helped: by what was typed, else by what failing checks say."""
@@ -383,24 +414,26 @@ class Panic:
         first = []
         if any(change.state == STANDS for change in changes):
             first.append(way_told("take back", self._command("back"), backs_took(entries)))
-        scene = Scene(self.alarm.environment.name, self._names() | {*self.said}, entries, lines, self._rows)
+        hosts, names = self._names() | {*self.said}, {one.name for one in self.alarm.backups}
+        names |= {name + RESTORE for name in names}
+        scene = Scene(self.alarm.environment.name, hosts, entries, lines, self._rows, names)
         return first + ways(scene, self.alarm.commands, self._do, partial(self._command, "run"))
 
-    def _backup(self, backup: Backup) -> dict[str, Any]:
-        """Tell how old the last one is, and how another one is made."""
-        known = made(self._rows, backup.name)
-        now = time.time()
-        age_s = None if known.made_at is None else now - known.made_at
-        return {
-            "name": backup.name,
-            "command": self._do(backup.name, backup.run),
-            "at_panic": self._is_due(backup),
-            "exit_code": self._ran.get(backup.name),
-            "made_at": None if known.made_at is None else instant(known.made_at),
-            "too_old": backup.max_age_s is not None and (age_s is None or age_s > backup.max_age_s),
-            "restore_test": backup.restore_test,
-            "restored_at": None if known.tested_at is None else instant(known.tested_at),
-        }
+    def _backups(self) -> list[dict[str, Any]]:
+        """Tell of each backup how it stands, whether it is made now, and what came of that."""
+        now, known = time.time(), self._made()
+        return [
+            {
+                **backups.told(backup, known[backup.name], now, self._do),
+                "at_panic": backup.name in self._ran or self._is_due(backup, known),
+                "exit_code": self._ran.get(backup.name),
+            }
+            for backup in self.alarm.backups
+        ]
+
+    def _made(self) -> dict[str, Made]:
+        folded, name = fold(self._rows).values(), self.alarm.environment.name
+        return backups.of_environment(self.alarm.backups, name, folded, self._rows, self._names() | {*self.said})
 
     def _audiences(self, own: Incident) -> list[dict[str, Any]]:
         """Tell who is owed a word, by when, the most urgent first."""

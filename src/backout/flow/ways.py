@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backout.config.values import Command
+from backout.flow.backups import by_themselves
 from backout.flow.incidents import NO_ENVIRONMENT
 from backout.flow.instant import instant
-from backout.model.incident import ENTRY, LINE, Entry, Row
+from backout.model.incident import Entry, Row
 from backout.model.ledger import LedgerEntry
 from backout.model.redact import redact_words
 from backout.model.ways import REHEARSAL, Rehearsed, line, rehearsed, ways_out
@@ -20,6 +21,7 @@ class Scene(NamedTuple):
     """What ways out are looked for in: an environment and its hosts, by all their names, and what is on record.
 
     `entries` are those of its ledgers, `lines` those of its incidents' timelines, `rows` all that the journal has.
+    `but` are names that stand for something else: backups, and the tests of their restore.
     """
 
     environment: str
@@ -27,6 +29,7 @@ class Scene(NamedTuple):
     entries: Iterable[LedgerEntry]
     lines: Iterable[Entry]
     rows: Iterable[Row]
+    but: Collection[str] = ()
 
 
 def ways(
@@ -41,7 +44,9 @@ def ways(
     """
     known = rehearsed(scene.entries, _let_go(scene))
     found: dict[str, tuple[float, dict[str, Any]]] = {}
-    for way in ways_out([*scene.lines, *_by_themselves(scene)]):
+    for way in ways_out([*scene.lines, *by_themselves(scene.rows, scene.hosts)]):
+        if way.name in scene.but:
+            continue
         written, codes = line(way.command), way.exit_codes
         took = [s for s, code in zip(way.durations_s, codes, strict=True) if code == 0]
         here = known.get(written)
@@ -52,15 +57,6 @@ def ways(
         if (here := known.get(written)) is not None:
             found.setdefault(written, (here.at, way_told(named.name, run(named.name), [], 0, here)))
     return [told for _, told in sorted(found.values(), key=lambda way: way[0], reverse=True)[:MOST_WAYS]]
-
-
-def _by_themselves(scene: Scene) -> list[Entry]:
-    """Give what was done on the hosts while no incident was open: a way out is tried before it is needed."""
-    return [
-        Entry(row.seq, row.at, row.recorded_at, row.actor, row.body["kind"], row.body["text"], row.body)
-        for row in scene.rows
-        if row.type == ENTRY and LINE(row.body) and not row.body["incident"] and row.body.get("host") in scene.hosts
-    ]
 
 
 def _let_go(scene: Scene) -> list[tuple[float, Mapping[str, Any]]]:

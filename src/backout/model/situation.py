@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from backout.model import shape
 from backout.model.check import BEFORE, NOT_RUN
-from backout.model.incident import BACKUP, CHECK, ENTRY, Entry, Row
+from backout.model.incident import BACKUP, CHECK, Entry
 from backout.model.ledger import APPLIED, KEPT, PREPARED, REFUSED, UNDOING, UNDONE, LedgerEntry, entry_from, fold
 
 STANDS, TAKEN_BACK, BACKED_OUT, UNFINISHED, GONE = "stands", "taken back", "backed out", "unfinished", "let go"
 TO_APPLY, TO_TAKE_BACK = "apply", "take back"
+RESTORE = " restore"
+"""What follows a backup's name in that of the test of its restore."""
+_TRIED = shape.fields({"exit_code": shape.signed, "duration_s": shape.number})
 
 
 class Took(NamedTuple):
@@ -65,11 +69,20 @@ class Health(NamedTuple):
     output: str
 
 
+class Tried(NamedTuple):
+    """A test of a restore: when it was begun, what came of it, and how long it took."""
+
+    at: float
+    exit_code: int
+    duration_s: float
+
+
 class Made(NamedTuple):
-    """When a backup was made last and went well, and when it was last shown that it can be restored."""
+    """When a backup was made last and went well, the last test of its restore, and the last one that went well."""
 
     made_at: float | None = None
-    tested_at: float | None = None
+    tried: Tried | None = None
+    restored_at: float | None = None
 
 
 def entries_of(documents: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
@@ -224,18 +237,19 @@ def health(observed: Iterable[Observed]) -> list[Health]:
     return list(found.values())
 
 
-def made(rows: Iterable[Row], name: str) -> Made:
+def made(entries: Iterable[Entry], name: str) -> Made:
     """Tell of a backup by its name: from what `panic` ran, and from commands that were done as that.
 
     A test of its restore is what was done as `NAME restore`.
     """
     found = Made()
-    for row in rows:
-        if row.type != ENTRY or row.body.get("exit_code") != 0:
-            continue
-        done = row.body.get("name") if row.body.get("kind") == BACKUP else row.body.get("as")
-        if done == name:
-            found = found._replace(made_at=max(row.at, found.made_at or 0.0))
-        elif done == f"{name} restore":
-            found = found._replace(tested_at=max(row.at, found.tested_at or 0.0))
+    for entry in sorted(entries, key=lambda entry: entry.at):
+        body = entry.body
+        done = body.get("name" if entry.kind == BACKUP else "as")
+        if done == name and body.get("exit_code") == 0:
+            found = found._replace(made_at=entry.at)
+        elif done == name + RESTORE and _TRIED(body):
+            tried = Tried(entry.at, body["exit_code"], float(body["duration_s"]))
+            restored_at = entry.at if tried.exit_code == 0 else found.restored_at
+            found = found._replace(tried=tried, restored_at=restored_at)
     return found

@@ -28,6 +28,7 @@ def calm(document: Mapping[str, Any], screen: Screen, zone: tzinfo | None = None
         *_block("Not asked", [f"{row['host']}: {row['what']}" for row in document["unreached"]], screen),
         *_block("Downtime", [_downtime(row) for row in document["downtime"]], screen),
         *_block("Paused", [_paused(row) for row in document["paused"]], screen),
+        *_block("Backups", [_backup(row, screen, zone) for row in document["backups"]], screen),
     ]
     for row in document["drafts"]:
         lines += _draft(row, screen)
@@ -55,6 +56,20 @@ def _downtime(row: Mapping[str, Any]) -> str:
 
 def _paused(row: Mapping[str, Any]) -> str:
     return f"{', '.join(row['units'])} on {row['host']} since change {row['change']}; to start again: {row['start']}"
+
+
+def _backup(row: Mapping[str, Any], screen: Screen, zone: tzinfo | None) -> str:
+    """Say how old a backup is, and what is known of its restore; what nobody tested yet, with how that is done."""
+    made = f"last {moment_text(row['made_at'], zone)}" if row["made_at"] else "none on record"
+    old = ", longer ago than it may be" if row["made_at"] and row["too_old"] else ""
+    restored = f"restored {moment_text(row['restored_at'], zone)}" if row["restored_at"] else "never seen restored"
+    tested = row["tested"]
+    if tested is not None and tested["exit_code"]:
+        restored = f"NOT restored {moment_text(tested['at'], zone)}, exit code {tested['exit_code']}; {restored}"
+    elif tested is not None:
+        restored += f" in {duration_text(tested['duration_s'])}"
+    how = f"; to test that: {' '.join(map(screen.word, row['restore']))}" if row["untested"] else ""
+    return f"{row['name']}: {made}{old}, {restored}{how}"
 
 
 def _draft(row: Mapping[str, Any], screen: Screen) -> list[Text]:

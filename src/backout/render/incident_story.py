@@ -201,6 +201,9 @@ def _line(row: Mapping[str, Any], commands: Mapping[str, list[str]], zone: tzinf
         head = f"command{_where(body)}"
         remarks.append(command_remark(body))
         code = _end(_output(row))
+    elif kind == "backup" and "duration_s" in body:
+        head, code = f"backup{_where(body)}", _end(str(body.get("output", "")))
+        remarks.append(command_remark(body))
     elif kind == "hypothesis":
         head = f"hypothesis, {body.get('state', 'open')}"
     elif kind == "change":

@@ -39,8 +39,7 @@ class Drawing:
             if _gist(document[name]) != _gist(before[name]):
                 parts.append(draw(document))
         parts.append([self._saved(row) for row in document["saved"] if row not in before["saved"]])
-        ran = [row for row in document["backups"] if row["exit_code"] is not None and row not in before["backups"]]
-        parts.append([self._ran(row) for row in ran])
+        parts += [self._news(*rows) for rows in zip(document["backups"], before["backups"], strict=True)]
         if _asked(document) != _asked(before) and _gist(document["checks"]) == _gist(before["checks"]):
             parts.append([f"The checks say the same now, {self._when(document['at'])}."])
         return self._text(parts)
@@ -145,14 +144,34 @@ class Drawing:
         lines = [self._bold("Backups")] if rows else []
         for row in rows:
             name = self._screen.visible(row["name"])
-            last = f"last {self._when(row['made_at'])}" if row["made_at"] else "none on record"
-            old = self._red(", too old") if row["too_old"] else ""
-            tested = f"restored {self._when(row['restored_at'])}" if row["restored_at"] else "never seen restored"
             now = "; made now" if row["at_panic"] else ""
-            lines.append(f"  {name}: {last}{old}, {tested}{now}")
+            lines.append(f"  {name}: {self._age(row)}, {self._tested(row)}{now}")
             if not row["at_panic"]:
                 lines.append(f"    {self._command(row['command'])}")
+            if not row["at_panic"] or row["exit_code"] is not None:
+                lines += self._to_test(row)
         return lines
+
+    def _age(self, row: Mapping[str, Any]) -> str:
+        """Say when it was made last, and whether that is longer ago than it may be."""
+        last = f"last {self._when(row['made_at'])}" if row["made_at"] else "none on record"
+        limit = f", more than {_age(row['max_age_s'])} ago" if row["made_at"] and row["too_old"] else ""
+        return self._red(last + limit) if row["too_old"] else last
+
+    def _tested(self, row: Mapping[str, Any]) -> str:
+        """Say what the last test of its restore came to, and when one last went well."""
+        tested = row["tested"]
+        restored = f"last restored {self._when(row['restored_at'])}" if row["restored_at"] else "never seen restored"
+        if tested is None:
+            return restored
+        if tested["exit_code"] == 0:
+            return f"{restored} in {_seconds(tested['duration_s'])}"
+        code = tested["exit_code"]
+        return self._red(f"NOT RESTORED {self._when(tested['at'])}, exit code {code}") + f", {restored}"
+
+    def _to_test(self, row: Mapping[str, Any]) -> list[str]:
+        """Give the command that tests the restore of what was made, where nobody did yet."""
+        return [f"    {self._command(row['restore'])}"] if row["untested"] else []
 
     def _saved(self, row: Mapping[str, Any]) -> str:
         left = len(row["left_out"]) + row["more_left_out"]
@@ -161,10 +180,16 @@ class Drawing:
         saved = "Saved before" if row["again"] else "Saved"
         return self._screen.visible(f"{saved} on {row['host']}: {what}: {row['where']}")
 
-    def _ran(self, row: Mapping[str, Any]) -> str:
-        if row["exit_code"] == 0:
-            return self._screen.visible(f"Backup {row['name']} is made.")
-        return self._red(self._screen.visible(f"Backup {row['name']} failed with exit code {row['exit_code']}."))
+    def _news(self, row: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+        """Say that a backup was made, or failed, and what the test of its restore came to."""
+        name, code, tested = self._screen.visible(row["name"]), row["exit_code"], row["tested"]
+        lines = []
+        if code is not None and code != before["exit_code"]:
+            went = f"Backup {name} is made." if code == 0 else f"Backup {name} failed with exit code {code}."
+            lines += [went if code == 0 else self._red(went), *self._to_test(row)]
+        if tested is not None and tested != before["tested"]:
+            lines.append(f"Backup {name}: {self._tested(row)}")
+        return lines
 
     def _audiences(self, document: Mapping[str, Any]) -> list[str]:
         if not document["audiences"]:
@@ -247,6 +272,13 @@ def _seconds(duration_s: float) -> str:
     if duration_s < 0.1:  # noqa: PLR2004
         return "under 0.1 s"
     return f"{duration_s:.1f} s" if duration_s < 10 else f"{duration_s:.0f} s"  # noqa: PLR2004
+
+
+def _age(limit_s: float) -> str:
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if limit_s >= unit:
+            return f"{limit_s / unit:g} {name}"
+    return f"{limit_s:g} s"
 
 
 def _minutes(left_s: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import socket
@@ -223,6 +224,68 @@ max_age = "24h"
     assert (tmp_path / "dumps").read_text() == "x\n"
     assert not (tmp_path / "big").exists()
     assert [entry.body["name"] for entry in only().of_kind("backup")] == ["state", "dump"]
+
+
+RESTORED = """
+[[backups]]
+name = "dump"
+run = "echo rows > {folder}/dump"
+restore_test = "echo looking; grep {what} {folder}/dump"
+at_panic = true
+max_age = "24h"
+[[backups]]
+name = "elsewhere"
+environments = ["staging"]
+run = "true"
+"""
+
+
+class Typed(io.StringIO):
+    """What a person types at a terminal."""
+
+    def isatty(self) -> bool:
+        """Be one."""
+        return True
+
+
+def test_a_backup_that_was_made_can_be_tried_and_what_came_of_it_is_told(
+    panic: Panic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup that nobody restored is a hope; the fix that is about to be tried may need more than that."""
+    with (tmp_path / "backout.toml").open("a") as config:
+        config.write(RESTORED.format(folder=tmp_path, what="rows"))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", Typed("\n\n\ny\n"))
+    _, said = panic()
+    restore = f"backout do --as 'dump restore' -- 'echo looking; grep rows {tmp_path}/dump'"
+    assert "dump: none on record, never seen restored; made now" in said
+    assert said.index("Backup dump is made.") < said.index(restore) < said.index("Test now that backup dump can be")
+    assert "Backup dump: last restored " in said
+    line = only().of_kind("backup")[-1]
+    assert (line.text, line.body["name"], line.body["exit_code"]) == ("Backup dump can be restored", "dump restore", 0)
+    assert (line.body["output"], line.body["duration_s"] > 0) == ("looking\nrows\n", True)
+    monkeypatch.setattr(sys, "stdin", Typed("\n\n\n"))
+    _, said = panic()
+    assert "Test now" not in said
+    (row,) = document(panic)[1]["backups"]
+    assert (row["untested"], row["tested"]["exit_code"], row["restored_at"]) == (False, 0, row["tested"]["at"])
+
+
+def test_a_backup_that_could_not_be_restored_is_told_beside_its_age(panic: Panic, tmp_path: Path) -> None:
+    """Whoever reads that it was made an hour ago would otherwise count on it; what was done on another host says no."""
+    with (tmp_path / "backout.toml").open("a") as config:
+        config.write(RESTORED.format(folder=tmp_path, what="users").replace("at_panic = true", ""))
+    now, here = time.time(), os.uname().nodename
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        for at, name, code in ((now - 100_000, "dump", 0), (now - 90_000, "dump restore", 0), (now, "dump restore", 1)):
+            more = {"host": here, "as": name, "exit_code": code, "duration_s": 3.0}
+            record(journal, "ada", None, "command", name, more=more, at=at)
+        record(journal, "ada", None, "command", "dump", more={**more, "as": "dump", "exit_code": 0, "host": "other"})
+    _, said = panic()
+    told = next(line for line in said.splitlines() if line.startswith("  dump: "))
+    assert ", more than 1 d ago, NOT RESTORED " in told
+    assert ", exit code 1, last restored " in told
+    assert "Ways out" not in said
 
 
 def test_who_was_told_is_owed_the_next_word(panic: Panic) -> None:

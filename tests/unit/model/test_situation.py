@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from backout.model.incident import Entry
 from backout.model.ledger import LedgerEntry
 from backout.model.situation import (
+    Made,
     Observed,
     Took,
+    Tried,
     backs_took,
     entries_of,
     health,
     last_changes,
+    made,
     of_environment,
     seen_by_ledgers,
 )
@@ -114,3 +118,21 @@ def test_a_back_out_took_from_its_first_entry_until_it_was_kept() -> None:
     """It is what a person hopes for while the site is down; other changes do not count, nor one that never ended."""
     entries = [*kept("a", 10), *kept("b", 20, undoes="a"), told("c", "prepared", 30, undoes="a")]
     assert backs_took(entries) == [1]
+
+
+def test_a_backup_is_as_old_as_the_last_one_that_went_well_and_as_good_as_its_last_test() -> None:
+    """One that failed is none; a test that failed since says that what there is may be worth nothing."""
+
+    def line(at: float, kind: str, **body: Any) -> Entry:
+        return Entry(int(at), at, at, "ada", kind, "", {"exit_code": 0, "duration_s": 2.0, **body})
+
+    entries = [
+        line(40, "command", **{"as": "dump", "exit_code": 1}),
+        line(30, "backup", name="dump"),
+        line(20, "command", **{"as": "dump restore"}),
+        line(50, "backup", name="dump restore", exit_code=3),
+        line(10, "command", **{"as": "dump"}),
+        line(60, "backup", name="dump restore", exit_code="none"),
+    ]
+    assert made(entries, "dump") == Made(30, Tried(50, 3, 2.0), 20)
+    assert made(entries, "other") == Made()
