@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backout.errors import UsageError
@@ -37,16 +37,25 @@ def standing(journal: Journal, incident: str | None = None, environment: str | N
     With an environment only those count that are there. None where there is none; a name that is none, or stands for
     more than one, is a UsageError. Reads the incidents' own events alone: it must be quick.
     """
+    known = _standings(journal.events(type=INCIDENT))
+    if incident is not None:
+        return known[_named(incident, list(known))]
+    return _open(known, environment)
+
+
+def _standings(events: Iterable[Event]) -> dict[str, Standing]:
     known: dict[str, Standing] = {}
-    for event in journal.events(type=INCIDENT):
+    for event in events:
         if BODY(event.body):
             name = event.body["id"]
             before = known.get(name, Standing(name, event.body["environment"], OPEN, event.at))
             corrected = event.body.get("declared", before.declared_at)
             at = float(corrected) if shape.number(corrected) else before.declared_at
             known[name] = before._replace(state=event.body["state"], declared_at=at)
-    if incident is not None:
-        return known[_named(incident, list(known))]
+    return known
+
+
+def _open(known: Mapping[str, Standing], environment: str | None) -> Standing | None:
     still = [one for one in known.values() if one.state == OPEN and environment in (None, one.environment)]
     return still[-1] if still else None
 
@@ -79,10 +88,38 @@ def declare(
     severity: int | None = None,
 ) -> str:
     """Open an incident; gives its id. The clock starts at `at`, now where it is not given."""
-    name = f"i{new_id()}"
+    body = _opening(new_id, environment, text, severity)
+    journal.append(at=time.time() if at is None else at, actor=who, type=INCIDENT, body=body)
+    return str(body["id"])
+
+
+def declare_or_join(
+    journal: Journal,
+    who: str,
+    new_id: Callable[[], str],
+    environment: str,
+    text: str,
+    *,
+    at: float,
+    severity: int | None,
+) -> tuple[str, bool]:
+    """Open an incident, unless one is open on the environment; gives the id of either, and whether it was open.
+
+    It is one act of the journal: whoever does so at the same moment is in the same incident.
+    """
+    body = _opening(new_id, environment, text, severity)
+
+    def known(events: Iterable[Event]) -> Standing | None:
+        return _open(_standings(events), environment)
+
+    found = journal.append_unless(known, at=at, actor=who, type=INCIDENT, body=body)
+    return (found.id, True) if isinstance(found, Standing) else (str(body["id"]), False)
+
+
+def _opening(new_id: Callable[[], str], environment: str, text: str, severity: int | None) -> dict[str, Any]:
     more = {"text": redact(text)} if text else {}
-    state(journal, who, name, environment, OPEN, at=at, **more, **({"severity": severity} if severity else {}))
-    return name
+    given = {"severity": severity} if severity else {}
+    return {"id": f"i{new_id()}", "environment": environment, "state": OPEN, **more, **given}
 
 
 def state(

@@ -129,20 +129,17 @@ class Panic:
     def open(self) -> None:
         """Open the incident, or join the one that is open there; the text is then a note."""
         alarm, name = self.alarm, self.alarm.environment.name
-        open_there = incidents.current(self._journal, environment=name)
-        if open_there is None:
-            at, severity = self.declared_at, alarm.severity
-            opened = self._write(
-                lambda journal: incidents.declare(
-                    journal, self._who, self._new_id, name, alarm.text, at=at, severity=severity
-                )
-            )
-            self.incident = opened or f"i{self._new_id()}"
+        at, severity = self.declared_at, alarm.severity
+        declare = incidents.declare_or_join
+        opened = self._write(
+            lambda journal: declare(journal, self._who, self._new_id, name, alarm.text, at=at, severity=severity)
+        )
+        self.incident, self.joined = opened or (f"i{self._new_id()}", False)
+        if not self.joined:
             return
-        self.incident, self.joined = open_there, True
-        if alarm.severity is not None:
-            more = {"severity": alarm.severity}
-            self._write(lambda journal: incidents.state(journal, self._who, open_there, name, OPEN, **more))
+        if severity is not None:
+            more, own = {"severity": severity}, self.incident
+            self._write(lambda journal: incidents.state(journal, self._who, own, name, OPEN, **more))
         if alarm.text:
             self.note(alarm.text)
 

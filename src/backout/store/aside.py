@@ -23,7 +23,7 @@ from typing import Any
 from backout.errors import BackoutError
 from backout.model import shape
 from backout.model.digest import canonical
-from backout.store.journal import EVENT, Event, Found, Journal, Line, StoreError
+from backout.store.journal import EVENT, Event, Found, Journal, Line, Result, StoreError
 
 NUMBERED_FROM = 1 << 61
 """The seq of events that lie aside, as long as they do: no journal comes so far."""
@@ -215,6 +215,22 @@ class KeepingJournal:
             with self._complaining():
                 return self._behind.append(at=at, actor=actor, type=type, body=body)
         return self._lay_aside(at, actor, type, dict(body))
+
+    def append_unless(
+        self,
+        known: Callable[[Iterable[Event]], Result | None],
+        *,
+        at: float,
+        actor: str,
+        type: str,
+        body: Mapping[str, Any],
+    ) -> Event | Result:
+        """Look, and add one event where nothing is known: in one where the journal takes it."""
+        if self._behind is not None and not self._fails:
+            with self._complaining():
+                return self._behind.append_unless(known, at=at, actor=actor, type=type, body=body)
+        found = known(self.events(type=type))
+        return self._lay_aside(at, actor, type, dict(body)) if found is None else found
 
     def _lay_aside(self, at: float, actor: str, type: str, body: dict[str, Any]) -> Event:
         lies = self._aside.lines()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from backout.errors import FailedError
 from backout.model import shape
 
+Result = TypeVar("Result")
 LEDGER = "ledger"
 """The type of an event that was learned from a host's ledger: its body is the entry as it stood there."""
 
@@ -91,6 +92,20 @@ class Journal(Protocol):
 
     def append(self, *, at: float, actor: str, type: str, body: Mapping[str, Any]) -> Event:
         """Add one event and give it as it was recorded. The body is a JSON object without secrets."""
+
+    def append_unless(
+        self,
+        known: Callable[[Iterable[Event]], Result | None],
+        *,
+        at: float,
+        actor: str,
+        type: str,
+        body: Mapping[str, Any],
+    ) -> Event | Result:
+        """Add one event, unless `known` finds something in the events of its type; gives the event, or what was found.
+
+        It looks and writes in one: of any number of processes that ask at the same time one adds its event.
+        """
 
     def learn(self, entries: Iterable[Mapping[str, Any]]) -> int:
         """Copy the ledger entries that are not here yet, all or none, in the order given; give their number.

@@ -16,7 +16,7 @@ from backout.model import shape
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.store.faults import damaged, explained
-from backout.store.journal import EVENT, LEDGER, Event, Found, Line
+from backout.store.journal import EVENT, LEDGER, Event, Found, Line, Result
 from backout.store.opening import WAITS_S, connect, connect_to_read
 from backout.store.sending import is_sending, sending
 from backout.store.words import text_of
@@ -51,6 +51,20 @@ class SqliteJournal:
         """Add one event, durably."""
         with self._writing():
             return self._add(at, actor, type, dict(body), text_of(dict(body)))
+
+    def append_unless(
+        self,
+        known: Callable[[Iterable[Event]], Result | None],
+        *,
+        at: float,
+        actor: str,
+        type: str,
+        body: Mapping[str, Any],
+    ) -> Event | Result:
+        """Look under the lock, and add one event where nothing is known."""
+        with self._writing():
+            found = known(self.events(type=type))
+            return self._add(at, actor, type, dict(body), text_of(dict(body))) if found is None else found
 
     def learn(self, entries: Iterable[Mapping[str, Any]]) -> int:
         """Copy the ledger entries that are not here yet; nothing is written where there are none."""

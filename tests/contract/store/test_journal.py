@@ -30,6 +30,19 @@ for number in range(count):
 """
 
 
+OPENER = """
+import os, sys
+from pathlib import Path
+from backout.flow.incidents import declare_or_join
+address = sys.argv[1]
+{opening}
+for line in sys.stdin:
+    name = line.strip()
+    new_id = lambda: f"{{os.getpid()}}-{{name}}"
+    print(*declare_or_join(journal, "ada", new_id, name, "down", at=1000.0, severity=None), flush=True)
+"""
+
+
 def entry(seq: int, *, host: str = "web1", change: str = "c1", **body: Any) -> dict[str, Any]:
     """A ledger entry as a host tells it."""
     return {
@@ -132,6 +145,30 @@ def test_four_writers_at_once_lose_nothing(kind: str, address: str, opened: Call
     noted = [event.body["text"] for event in journal.events() if event.type == "note"]
     assert sorted(noted) == sorted(f"writer{w} {n}" for w in range(WRITERS) for n in range(EVENTS_EACH))
     assert [learned["seq"] for learned in journal.entries()] == sorted(range(EVENTS_EACH))
+
+
+def test_of_two_who_open_an_incident_at_the_same_moment_one_joins(
+    kind: str, address: str, opened: Callable[[], Journal]
+) -> None:
+    """An alarm script and a person are one incident: two of them would tell half of it each, and one stay open."""
+    rounds, script = 100, OPENER.format(opening=OPEN_IN_PROCESS[kind])
+    both = [
+        subprocess.Popen([sys.executable, "-c", script, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for number in range(rounds):
+        for one in both:
+            assert one.stdin is not None
+            one.stdin.write(b"environment-%d\n" % number)
+            one.stdin.flush()
+        told = [one.stdout.readline().split() for one in both if one.stdout is not None]
+        assert told[0][0] == told[1][0], told
+        assert sorted(joined for _, joined in told) == [b"False", b"True"]
+    for one in both:
+        one.communicate()
+    journal = opened()
+    journal.verify()
+    assert len(list(journal.events(type="incident"))) == rounds
 
 
 def test_a_search_finds_why_and_command_of_a_change(journal: Journal) -> None:
