@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from backout import bootstrap
-from backout.cli.lenient import Heard, Reads, flag, listen, one
+from backout.cli.lenient import Heard, NoValueError, Reads, flag, one, pick
 from backout.cli.person import who
 from backout.cli.reminding import remind
 from backout.cli.screens import put, put_json
@@ -33,32 +33,37 @@ if TYPE_CHECKING:
 
 
 def _severity(words: Sequence[str]) -> tuple[int, int]:
-    if not words or words[0] not in ("1", "2", "3"):
-        raise ValueError("1, 2 or 3")
-    return int(words[0]), 1
+    """Read a severity; another number was meant as one, and is no text."""
+    if words and words[0] in ("1", "2", "3"):
+        return int(words[0]), 1
+    raise NoValueError("1, 2 or 3", 1 if words and words[0].isdecimal() else 0)
 
 
-_OPTIONS: Mapping[str, Reads] = {
-    **dict.fromkeys(("--environment", "--config"), one),
-    **dict.fromkeys(("--json", "--quiet", "--no-color", "--help"), flag),
-    "--severity": _severity,
-}
-_SHORT = {"-e": "--environment", "-q": "--quiet", "-h": "--help"}
+def _value(words: Sequence[str]) -> tuple[str, int]:
+    """Read the next word; an option is no value, nor is an empty word, as of a variable that is not set."""
+    value, count = one(words)
+    if not value.strip() or value.startswith("-"):
+        raise ValueError("a value")
+    return value, count
+
+
 _INTERRUPTED = 130
 _SLACK_S = 0.5
 
 
 def panic(words: Sequence[str]) -> int:
     """Run `backout panic` with these words, taken as they come; gives the exit code."""
-    heard = listen(words, _OPTIONS, _SHORT)
+    remarks: list[str] = []
+    config = _config(_heard(words, ()), remarks)
+    heard = _heard(words, [environment.name for environment in config.environments])
     if "--help" in heard.options:
         from backout.cli.parser import parse
 
         parse(["panic", "--help"])
-    remarks = list(heard.complaints)
-    config = _config(heard, remarks)
+    remarks = [*heard.complaints, *remarks]
     journal = bootstrap.keeping_journal()
-    panicked = Panic(journal, str(who()), bootstrap.new_change_id, _alarm(heard, config, remarks))
+    typed = " ".join(words) if heard.complaints else ""
+    panicked = Panic(journal, str(who()), bootstrap.new_change_id, _alarm(heard, config, remarks)._replace(typed=typed))
     desk = _Desk(heard, panicked, journal, remarks)
     try:
         return desk.work(config)
@@ -66,6 +71,24 @@ def panic(words: Sequence[str]) -> int:
         return desk.interrupted()
     finally:
         journal.close()
+
+
+def _heard(words: Sequence[str], environments: Sequence[str]) -> Heard:
+    """Read what was typed; behind words of the text, `-e` names an environment that there is, or ends the line."""
+
+    def environment(words: Sequence[str]) -> tuple[str, int]:
+        value, count = _value(words)
+        is_last = not words[1:] or words[1].startswith("-")
+        if not is_last and value not in environments:
+            raise ValueError("the name of an environment")
+        return value, count
+
+    flags = dict.fromkeys(("--json", "--quiet", "--no-color", "--help"), flag)
+    always: dict[str, Reads] = {**flags, "--config": _value, "--severity": _severity}
+    early = {**always, "--environment": _value, "-e": _value, "-q": flag, "-h": flag}
+    heard = pick(words, early, {**always, "--environment": environment, "-e": environment})
+    long = {"-e": "--environment", "-q": "--quiet", "-h": "--help"}
+    return heard._replace(options={long.get(name, name): value for name, value in heard.options.items()})
 
 
 def _config(heard: Heard, remarks: list[str]) -> Config:

@@ -101,13 +101,15 @@ def declare_or_join(
     text: str,
     *,
     at: float,
-    severity: int | None,
+    severity: int | None = None,
+    typed: str = "",
 ) -> tuple[str, bool]:
     """Open an incident, unless one is open on the environment; gives the id of either, and whether it was open.
 
     It is one act of the journal: whoever does so at the same moment is in the same incident.
     """
     body = _opening(new_id, environment, text, severity)
+    body |= {"typed": redact(typed)} if typed else {}
 
     def known(events: Iterable[Event]) -> Standing | None:
         return _open(_standings(events), environment)

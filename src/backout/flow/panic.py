@@ -78,6 +78,8 @@ _SLACK_S = 2.0
 class Alarm(NamedTuple):
     """Where it broke, as far as was said. `option` names the environment in commands: `-e` and its name, or nothing.
 
+    `text` is what others will read; `typed` is all that was typed, where that was not all understood.
+
     Audiences and backups are those of this environment; commands are those that backout.toml names.
     """
 
@@ -88,6 +90,7 @@ class Alarm(NamedTuple):
     audiences: tuple[Audience, ...] = ()
     backups: tuple[Backup, ...] = ()
     commands: tuple[Command, ...] = ()
+    typed: str = ""
 
 
 class Said(NamedTuple):
@@ -132,7 +135,9 @@ class Panic:
         at, severity = self.declared_at, alarm.severity
         declare = incidents.declare_or_join
         opened = self._write(
-            lambda journal: declare(journal, self._who, self._new_id, name, alarm.text, at=at, severity=severity)
+            lambda journal: declare(
+                journal, self._who, self._new_id, name, alarm.text, at=at, severity=severity, typed=alarm.typed
+            )
         )
         self.incident, self.joined = opened or (f"i{self._new_id()}", False)
         if not self.joined:
@@ -140,8 +145,8 @@ class Panic:
         if severity is not None:
             more, own = {"severity": severity}, self.incident
             self._write(lambda journal: incidents.state(journal, self._who, own, name, OPEN, **more))
-        if alarm.text:
-            self.note(alarm.text)
+        if alarm.text or alarm.typed:
+            self._record(NOTE, alarm.text or alarm.typed, {"typed": redact(alarm.typed)} if alarm.typed else {})
 
     def note(self, text: str, asked: str = "") -> bool:
         """Keep what was typed, at once; tell whether it was kept."""

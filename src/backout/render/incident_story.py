@@ -196,6 +196,8 @@ def _line(row: Mapping[str, Any], commands: Mapping[str, list[str]], zone: tzinf
     remarks = [f"first written: {text}" for text in row["corrected"]]
     if (local(row["recorded_at"]) - local(row["at"])).total_seconds() > _LATE_S:
         remarks.append(f"written down {moment_text(row['recorded_at'], zone)}")
+    if body.get("typed"):
+        remarks.append(f"typed: {body['typed']}")
     head, text, code = kind, row["text"], ""
     if kind == "command":
         head = f"command{_where(body)}"

@@ -115,8 +115,10 @@ def test_how_checks_are_is_a_line_when_it_is_new(panic: Panic, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "remark"),
     [
-        (["--sevrity", "1"], "taken as text: --sevrity"),
-        (["--severity", "high"], "taken as text: --severity (it needs 1, 2 or 3)"),
+        (["--sevrity", "1"], "--sevrity was taken as --severity"),
+        (["--severity=high"], "left out of the text: --severity=high (it needs 1, 2 or 3)"),
+        (["-e"], "left out of the text: -e (it needs a value)"),
+        (["--foo"], "not understood, and left out of the text: --foo"),
         (["-e", "prodction"], "No environment 'prodction' is configured: it was taken as 'production'."),
         (["--config", "/nowhere/backout.toml"], "/nowhere/backout.toml cannot be read"),
     ],
@@ -127,6 +129,38 @@ def test_what_was_not_understood_is_said_in_the_end(panic: Panic, words: list[st
     assert code == 0
     assert len(incidents()) == 1
     assert said.index(remark) > said.index("Incident")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("--foo site down --sevrity 2", ("production", 2, "site down")),
+        ("--severity 4 site down", ("production", 1, "site down")),
+        ("the shop -e staging is down", ("staging", 1, "the shop is down")),
+        ("the shop is down -e stagng", ("staging", 1, "the shop is down")),
+        ("somebody ran grep -e shop and df -h", ("production", 1, "somebody ran grep shop and df")),
+    ],
+)
+def test_the_text_is_what_was_meant_and_the_record_has_what_was_typed(
+    panic: Panic, tmp_path: Path, words: str, meant: tuple[str, int, str]
+) -> None:
+    """The text is in the first word to clients, who should read of the site, and not of our slips."""
+    (tmp_path / "backout.toml").write_text('[environments]\nproduction.hosts = ["local"]\nstaging.hosts = ["local"]\n')
+    code, said = panic(*words.split())
+    (one,) = incidents()
+    assert (code, (one.environment, one.severity, one.text)) == (0, meant)
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        (opened,) = journal.events(type="incident")
+    assert opened.body.get("typed", words) == words
+    assert ("typed" in opened.body) == ("not understood" in said or "taken as --" in said)
+
+
+def test_a_slip_in_what_is_said_to_an_open_incident_is_kept_with_its_note(panic: Panic) -> None:
+    """What nobody understood may be understood later."""
+    panic("site", "down")
+    panic("--foo", "web2", "too")
+    (note,) = only().of_kind("note")
+    assert (note.text, note.body["typed"]) == ("web2 too", "--foo web2 too")
 
 
 def test_a_broken_configuration_is_as_good_as_none(panic: Panic, tmp_path: Path) -> None:
