@@ -365,7 +365,7 @@ def _offer_pause(options: Namespace, session: Session, console: Console) -> None
         change = session.new_id()
         go_pause(session, units, change)
         if not options.json:
-            sys.stderr.write(f"Paused as change {change}; backout back starts them again.\n")
+            sys.stderr.write(f"Paused as change {change}; backout back {change} starts them again.\n")
 
 
 @_also_on_several

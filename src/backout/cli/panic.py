@@ -83,7 +83,7 @@ def _heard(words: Sequence[str], environments: Sequence[str]) -> Heard:
             raise ValueError("the name of an environment")
         return value, count
 
-    flags = dict.fromkeys(("--json", "--quiet", "--no-color", "--help"), flag)
+    flags = dict.fromkeys(("--json", "--quiet", "--no-color", "--help", "--pause"), flag)
     always: dict[str, Reads] = {**flags, "--config": _value, "--severity": _severity}
     early = {**always, "--environment": _value, "-e": _value, "-q": flag, "-h": flag}
     heard = pick(words, early, {**always, "--environment": environment, "-e": environment})
@@ -137,7 +137,7 @@ class _Desk:
         self._panic, self._journal, self._remarks = panic, journal, remarks
         self._calls: Calls | None = None
         self._drawn: dict[str, Any] = {}
-        self._is_json = "--json" in heard.options
+        self._is_json, self._pauses = "--json" in heard.options, "--pause" in heard.options
         self._screen = screen_of(sys.stdout, os.environ, color="--no-color" not in heard.options)
         self._can_ask = not self._is_json and sys.stdin.isatty() and sys.stderr.isatty()
 
@@ -194,14 +194,13 @@ class _Desk:
                 self._put(partial(Drawing.news, document=self._drawn, before=before), self._drawn["at"])
 
     def _offer_pause(self) -> None:
-        """Offer to pause what would undo a fix, host by host."""
-        if not self._can_ask or self._calls is None:
+        """Pause what would undo a fix where that is wanted, host by host; at a terminal, offer to."""
+        if self._calls is None or not (self._can_ask or self._pauses):
             return
         for host, said in self._panic.said.items():
             units = [row["unit"] for row in said.enforcers if row["unit"]]
-            if units and _is_yes(self._answer(f"Pause {', '.join(units)} on {host}? [y/N]")):
-                change = self._panic.pause(self._calls, host)
-                sys.stderr.write(f"Being paused as change {change}; backout back takes that back.\n")
+            if units and (self._pauses or _is_yes(self._answer(f"Pause {', '.join(units)} on {host}? [y/N]"))):
+                self._panic.pause(self._calls, host)
 
     def _save(self) -> list[str]:
         """Let state be saved while the questions are asked; gives what is then to be waited for."""

@@ -326,6 +326,7 @@ def _panic(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     verb = _verb(verbs, shared, "panic", text, "panic")
     verb.add_argument("text", nargs="*", metavar="TEXT", help="what is wrong, in your words; anything is taken")
     verb.add_argument("--severity", metavar="N", help="1: clients are down, 2: they notice, 3: nobody outside does")
+    verb.add_argument("--pause", action="store_true", help="pause what would undo a fix (a Puppet agent …), unasked")
 
 
 def _search(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -138,7 +138,7 @@ def _offer_pause(options: Namespace, fleet: Fleet, hosts: list[str], console: Co
     if failed:
         sys.stderr.write(drawing.failures(failed, screen(options, sys.stderr)))
     if len(failed) < len(units) and not options.json:
-        sys.stderr.write(there(f"Paused as change {change}; backout back starts them again.\n", options))
+        sys.stderr.write(there(f"Paused as change {change}; backout back {change} starts them again.\n", options))
 
 
 def _tell(options: Namespace, document: dict[str, Any], drawn: str) -> int:

@@ -8,6 +8,7 @@ from backout import __version__
 from backout.errors import ConflictError, FailedError, NeedsPersonError, UsageError
 from backout.flow.session import Session, require_finished
 from backout.model.check import AFTER, BEFORE, UNHEALTHY, turned_red
+from backout.model.ledger import is_pause
 from backout.model.verdict import Reason
 
 DONE, NEEDS_PERSON, CONFLICT = 0, 5, 6
@@ -44,7 +45,7 @@ class Walk:
             "exit_code": DONE,
         }
         self._results = session.live_checks(BEFORE)
-        self.left = _standing(session.changes(), target.change)
+        self.left = standing(session.changes(), target.change)
 
     @property
     def unwell(self) -> bool:
@@ -105,18 +106,28 @@ def _need_person(document: dict[str, Any], what: str) -> None:
     document["exit_code"] = NEEDS_PERSON
 
 
-def _standing(changes: list[dict[str, Any]], down_to: str | None) -> list[dict[str, Any]]:
-    """Give the changes that stand, newest first, down to one; those taken back, and back-outs, do not stand."""
-    standing = [change for change in reversed(changes) if change["stands"]]
+def standing(changes: list[dict[str, Any]], down_to: str | None) -> list[dict[str, Any]]:
+    """Give the changes that stand, newest first, down to one; those taken back, and back-outs, do not stand.
+
+    A pause is passed over, and taken back alone where it is the one: what it stopped would apply again what is taken
+    back.
+    """
+    found = [change for change in reversed(changes) if change["stands"]]
+    named = [change for change in found if change["id"] == down_to]
+    if named and is_pause(named[0]["body"]):
+        return named
+    found = [change for change in found if not is_pause(change["body"])]
     if down_to is None:
-        return standing
-    ids = [change["id"] for change in standing]
-    return standing[: ids.index(down_to) + 1] if down_to in ids else []
+        return found
+    ids = [change["id"] for change in found]
+    return found[: ids.index(down_to) + 1] if down_to in ids else []
 
 
 def _nothing_to_take_back(session: Session, change: str | None) -> UsageError:
     if change is None:
-        return UsageError("Nothing stands that could be taken back.", next="backout log shows the record.")
+        pauses = [known["id"] for known in session.changes() if known["stands"] and is_pause(known["body"])]
+        way_on = f"backout back {pauses[-1]} ends a pause." if pauses else "backout log shows the record."
+        return UsageError("Nothing stands that could be taken back.", next=way_on)
     return _does_not_stand(change, {known["id"]: known for known in session.changes()})
 
 

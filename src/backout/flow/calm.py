@@ -24,9 +24,9 @@ from backout.model import notice
 from backout.model.check import HEALTHY
 from backout.model.downtime import downtime, turned_green
 from backout.model.incident import CHECK, CLOCK, ENTRY, INCIDENT, NOTICE, RESOLVED, Incident, Row
-from backout.model.ledger import Change, entry_from
-from backout.model.ledger import fold as fold_changes
+from backout.model.ledger import entry_from
 from backout.model.notice import LETTER
+from backout.model.pauses import paused
 from backout.model.redact import redact
 from backout.render.letter import how_long, not_known_yet
 from backout.store.journal import Journal
@@ -186,11 +186,22 @@ class Calm(NamedTuple):
             "resolved_at": _instant(told.clock("resolved")),
             "checks": list(asked.checks),
             "unreached": list(asked.unreached),
-            "paused": paused(self.journal, told.environment, self.environment, asked.hosts),
+            "paused": self._paused(told.environment, asked.hosts),
             "backups": self._backups(asked.hosts),
             "downtime": downtimes(told, self.config, time.time()),
             "drafts": drafts,
         }
+
+    def _paused(self, name: str, hosts: Iterable[str]) -> list[dict[str, Any]]:
+        """Tell which units still stand still, as far as the record tells, and what starts them again."""
+        environment = self.environment
+        on = () if environment is None else backups.option(environment.name, environment.hosts)
+        rows = []
+        for one in paused(map(entry_from, self.journal.entries()), name, {*hosts}):
+            verb, *words = one.start()
+            start = " ".join(["backout", verb, *on, *words])
+            rows.append({"change": one.change, "host": one.host, "units": list(one.units), "start": start})
+        return rows
 
     def _backups(self, hosts: Iterable[str]) -> list[dict[str, Any]]:
         """Tell of each backup of the environment how old it is, and whether it is known to be restorable."""
@@ -215,38 +226,6 @@ def meant(journal: Journal, name: str | None, environment: str | None) -> str:
         where = f" on {environment}" if environment else ""
         raise UsageError(f"No incident is on record{where}.", next="backout panic opens one.")
     return found
-
-
-def paused(journal: Journal, name: str, environment: Environment | None, hosts: Iterable[str]) -> list[dict[str, Any]]:
-    """Tell which units changes stopped that still stand, as far as the record tells, and what starts them again."""
-    here, by_host = set(hosts), dict[str, list[Any]]()
-    for row in journal.entries():
-        by_host.setdefault(row["host"], []).append(entry_from(row))
-    rows = []
-    for host, entries in by_host.items():
-        standing = [change for change in fold_changes(entries) if change.stands]
-        for number, change in enumerate(standing):
-            units = [unit for unit in _stopped(change) if not any(unit in _started(one) for one in standing[number:])]
-            if units and (host in here or change.body.get("environment") == name):
-                start = _starts(environment, units, is_newest=change is standing[-1])
-                rows.append({"change": change.id, "host": host, "units": units, "start": start})
-    return rows
-
-
-def _stopped(change: Change) -> list[str]:
-    words = list(change.body.get("command", ()))
-    return words[2:] if words[:2] in (["backout", "pause"], ["systemctl", "stop"]) else []
-
-
-def _started(change: Change) -> list[str]:
-    words = list(change.body.get("command", ()))
-    return words[2:] if words[:2] == ["systemctl", "start"] else []
-
-
-def _starts(environment: Environment | None, units: list[str], *, is_newest: bool) -> str:
-    """Take the pause back where nothing was changed after it; else start its units, and leave the rest as it is."""
-    there = "" if environment is None or environment.hosts == (LOCAL,) else f" -e {environment.name}"
-    return f"backout back{there}" if is_newest else f"backout run{there} -- systemctl start {' '.join(units)}"
 
 
 def _instant(at: float | None) -> str | None:

@@ -38,6 +38,7 @@ from backout.model.incident import (
     fold,
 )
 from backout.model.notice import due
+from backout.model.pauses import paused
 from backout.model.redact import redact
 from backout.model.situation import (
     RESTORE,
@@ -193,8 +194,8 @@ class Panic:
                 rows = [check._asdict() for check in checks]
                 calls.ask(host, CHECKS, "check", limit_s, checks=rows, where="before")
 
-    def pause(self, calls: Calls, host: str) -> str:
-        """Stop what would undo a fix on a host, as a change of its own, whose id this gives."""
+    def pause(self, calls: Calls, host: str) -> None:
+        """Stop what would undo a fix on a host, as a change of its own, and look once more."""
         units = [row["unit"] for row in self.said[host].enforcers if row["unit"]]
         new, name = self._new_id(), self.alarm.environment.name
         body = {
@@ -207,7 +208,7 @@ class Panic:
         }
         calls.ask(host, PAUSE, "pause", CHANGING_S, units=units, new=new, body=body)
         calls.ask(host, ENTRIES, "entries")
-        return new
+        calls.ask(host, ENFORCERS, "enforcers")
 
     def save(self, calls: Calls) -> list[str]:
         """Let the hosts save their state, and then the first one make the backups that are made at once.
@@ -330,6 +331,7 @@ class Panic:
             "more_changes": max(0, len(changes) - MOST_CHANGES),
             "checks": [self._check(check) for check in checks],
             "enforcers": self._enforcers(),
+            "paused": self._paused(entries),
             "similar": self._similar(own, checks),
             "ways": self._ways(changes, entries, lines),
             "audiences": self._audiences(own),
@@ -386,13 +388,24 @@ class Panic:
 
     def _enforcers(self) -> list[dict[str, Any]]:
         return [
-            {"host": host, **row, "pause": self._pause(row["unit"])}
+            {"host": host, **row, "pause": self._command("panic", "--pause") if row["unit"] else None}
             for host, said in self.said.items()
             for row in said.enforcers
         ]
 
-    def _pause(self, unit: str | None) -> list[str] | None:
-        return None if unit is None else self._command("run", "--", "systemctl", "stop", unit)
+    def _paused(self, entries: Iterable[Any]) -> list[dict[str, Any]]:
+        """Tell what was paused, and what starts it again; a host as the configuration names it."""
+        names = {said.name: host for host, said in self.said.items()}
+        return [
+            {
+                "change": one.change,
+                "host": names.get(one.host, one.host),
+                "at": instant(one.at),
+                "units": list(one.units),
+                "start": self._command(*one.start()),
+            }
+            for one in paused(entries, self.alarm.environment.name, self._names())
+        ]
 
     def _do(self, name: str, *words: str) -> list[str]:
         """Give the command that does something on the first host, and records it under a name."""

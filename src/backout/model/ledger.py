@@ -118,7 +118,12 @@ def has_effects(body: Mapping[str, Any]) -> bool:
 
     `body` is what its entries say.
     """
-    return not body.get("undoes") and list(body.get("command", ()))[:2] != ["backout", "pause"]
+    return not body.get("undoes") and not is_pause(body)
+
+
+def is_pause(body: Mapping[str, Any]) -> bool:
+    """Tell whether a change only stops what would undo another one: whoever goes back does not mean to start that."""
+    return list(body.get("command", ()))[:2] == ["backout", "pause"]
 
 
 def fold(entries: Iterable[LedgerEntry]) -> list[Change]:

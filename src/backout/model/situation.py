@@ -11,7 +11,18 @@ from typing import Any, NamedTuple
 from backout.model import shape
 from backout.model.check import BEFORE, NOT_RUN
 from backout.model.incident import BACKUP, CHECK, Entry
-from backout.model.ledger import APPLIED, KEPT, PREPARED, REFUSED, UNDOING, UNDONE, LedgerEntry, entry_from, fold
+from backout.model.ledger import (
+    APPLIED,
+    KEPT,
+    PREPARED,
+    REFUSED,
+    UNDOING,
+    UNDONE,
+    LedgerEntry,
+    entry_from,
+    fold,
+    is_pause,
+)
 
 STANDS, TAKEN_BACK, BACKED_OUT, UNFINISHED, GONE = "stands", "taken back", "backed out", "unfinished", "let go"
 TO_APPLY, TO_TAKE_BACK = "apply", "take back"
@@ -116,7 +127,10 @@ def of_environment(entries: Iterable[LedgerEntry], environment: str, hosts: Coll
 
 
 def last_changes(entries: Iterable[LedgerEntry]) -> list[Changed]:
-    """Give what was changed, newest first: no refusals, which changed nothing, and no back-outs, which are told of."""
+    """Give what was changed, newest first: no refusals, which changed nothing, no back-outs, which are told of.
+
+    And no pauses, which are part of mending.
+    """
     by_host: dict[str, list[LedgerEntry]] = {}
     told = list(entries)
     took = _took(told)
@@ -125,7 +139,7 @@ def last_changes(entries: Iterable[LedgerEntry]) -> list[Changed]:
     found: dict[str, Changed] = {}
     for host, lines in by_host.items():
         for change in fold(lines):
-            if change.undoes or change.state == REFUSED:
+            if change.undoes or change.state == REFUSED or is_pause(change.body):
                 continue
             here = Changed(
                 change.id,

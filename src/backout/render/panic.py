@@ -28,14 +28,14 @@ class Drawing:
 
     def first(self, document: Mapping[str, Any]) -> str:
         """Draw all that is known."""
-        parts = [self._head, self._changes, self._checks, self._enforcers, self._similar, self._ways, self._backups]
-        return self._text([draw(document) for draw in (*parts, self._audiences)])
+        parts = [self._head, self._changes, self._checks, self._enforcers, self._paused, self._similar, self._ways]
+        return self._text([draw(document) for draw in (*parts, self._backups, self._audiences)])
 
     def news(self, document: Mapping[str, Any], before: Mapping[str, Any]) -> str:
         """Draw what hosts said since `before` was drawn, and which of them said nothing."""
         parts = [self._hosts(document["hosts"], before["hosts"])]
-        drawn = (self._changes, self._checks, self._enforcers, self._similar)
-        for name, draw in zip(("changes", "checks", "enforcers", "similar"), drawn, strict=True):
+        drawn = (self._changes, self._checks, self._enforcers, self._paused, self._similar)
+        for name, draw in zip(("changes", "checks", "enforcers", "paused", "similar"), drawn, strict=True):
             if _gist(document[name]) != _gist(before[name]):
                 parts.append(draw(document))
         parts.append([self._saved(row) for row in document["saved"] if row not in before["saved"]])
@@ -112,11 +112,17 @@ class Drawing:
         rows = document["enforcers"]
         if not rows:
             return []
-        lines = [self._bold("These would undo a fix")]
+        told = [self._cut(f"  {self._screen.visible(row['host'])}: {row['name']} {row['how']}") for row in rows]
+        pauses = dict.fromkeys(f"  to pause them: {self._command(row['pause'])}" for row in rows if row["pause"])
+        return [self._bold("These would undo a fix"), *told, *pauses]
+
+    def _paused(self, document: Mapping[str, Any]) -> list[str]:
+        rows = document["paused"]
+        lines = [self._bold("Paused")] if rows else []
         for row in rows:
-            lines.append(self._cut(f"  {self._screen.visible(row['host'])}: {row['name']} {row['how']}"))
-            if row["pause"]:
-                lines.append(f"    {self._command(row['pause'])}")
+            units = ", ".join(row["units"])
+            lines.append(self._cut(self._screen.visible(f"  {row['host']}: {units}, since {self._when(row['at'])}")))
+            lines.append(f"    to start again: {self._command(row['start'])}")
         return lines
 
     def _similar(self, document: Mapping[str, Any]) -> list[str]:

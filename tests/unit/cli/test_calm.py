@@ -213,7 +213,7 @@ def test_what_is_still_paused_is_listed_with_what_starts_it_again(told: Told, ca
     rows = document(calm("--json"))["paused"]
     assert [(row["units"], row["start"]) for row in rows] == [
         (["puppet.service"], "backout run -- systemctl start puppet.service"),
-        (["cron.service"], "backout back"),
+        (["cron.service"], "backout back 20261025-004200-bcd"),
     ]
 
 
