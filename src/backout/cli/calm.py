@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from backout.cli.reminding import remind
 from backout.cli.screens import put, put_json, screen
 from backout.config.find import load
 from backout.config.values import Environment
-from backout.errors import UsageError
+from backout.errors import InterruptedError, UsageError
 from backout.flow.calm import FIELDS, Asked, Calm, Closing, meant
 from backout.model.incident import OPEN
 from backout.render.letter import next_working_day
@@ -47,8 +47,8 @@ def calm(options: Namespace) -> int:
             asked = _asked(options, one, one.environment)
             one.resolve(asked, closing.word)
         drafts = one.write(closing, lambda: next_working_day(today))
-        if answers := _answers(options, drafts):
-            drafts = one.write(Closing(fields={**closing.fields, **answers}), lambda: next_working_day(today))
+        for answer in _answers(options, name, drafts):
+            drafts = one.write(Closing(fields=answer), lambda: next_working_day(today))
         document = one.document(asked, drafts)
         if options.json:
             put_json(document, "drafts")
@@ -73,15 +73,22 @@ def _asked(options: Namespace, one: Calm, environment: Environment | None) -> As
         return one.ask(fleet)
 
 
-def _answers(options: Namespace, drafts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Ask at a terminal for what the drafts lack, each once; an answer may be left out."""
+def _answers(options: Namespace, incident: str, drafts: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
+    """Ask at a terminal for what the drafts lack, each once; an answer may be left out. Each is given as it comes."""
     if options.json or options.quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return {}
-    found, lacking = dict[str, str](), {field for row in drafts for field in row["missing"]}
+        return
+    lacking = {field for row in drafts for field in row["missing"]}
     for field in (field for field in _QUESTIONS if field in lacking):
         sys.stderr.write(f"{_QUESTIONS[field]} ")
         sys.stderr.flush()
-        answer = sys.stdin.readline()
-        if answer:
-            found[field] = answer.strip() or _DEFAULTS.get(field, "")
-    return {field: answer for field, answer in found.items() if answer}
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            sys.stderr.write("\n")
+            raise InterruptedError(
+                "Interrupted.",
+                state=f"Incident {incident} is resolved; what you answered is kept, and nothing was sent.",
+                next="backout calm asks for the rest.",
+            ) from None
+        if line and (answer := line.strip() or _DEFAULTS.get(field, "")):
+            yield {field: answer}

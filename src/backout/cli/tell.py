@@ -20,7 +20,7 @@ from backout.config.values import Config
 from backout.errors import InterruptedError, RefusedError, UsageError
 from backout.flow import tell as flow
 from backout.flow.incidents import current, read
-from backout.flow.notices import Draft, Wish, drafts
+from backout.flow.notices import Draft, Wish, answered, drafts, keep_draft
 from backout.flow.outbox import Outbox, require_decided
 from backout.model.incident import Incident
 from backout.model.notice import LETTER, Delivery
@@ -102,16 +102,20 @@ class _Desk:
         return known[name]
 
     def _composed(self, incident: Incident) -> list[Draft]:
-        """Write the words; at a terminal what is missing is asked, once."""
+        """Write the words; at a terminal what is missing is asked, once, and each answer is kept before the next."""
         wish, now = self._wish(), time.time()
         words = drafts(incident, self._config, wish, now)
         if not self._can_ask:
             return words
-        given = dict(wish.fields)
+        before, given = answered(incident, words), dict(wish.fields)
         for field in dict.fromkeys(field for word in words for field in word.missing):
-            if _QUESTIONS[field][1]:
-                given[field] = _asked(_QUESTIONS[field][1]) or _DEFAULTS.get(field, "")
-        return drafts(incident, self._config, wish._replace(fields=given), now)
+            if question := _QUESTIONS[field][1]:
+                shown = f"{question} [{before[field]}]" if field in before else question
+                given[field] = _asked(self._screen.visible(shown)) or before.get(field) or _DEFAULTS.get(field, "")
+                words = drafts(incident, self._config, wish._replace(fields=given), now)
+                for word in (word for word in words if word.fields.get(field)):
+                    keep_draft(self._journal, str(who()), incident.id, word, bootstrap.new_change_id)
+        return words
 
     def _wish(self) -> Wish:
         """Tell audiences from text: the first words that are names of audiences are, and after -- none is."""
@@ -193,7 +197,13 @@ def _interruptible() -> Iterator[None]:
 def _asked(question: str) -> str:
     sys.stderr.write(f"{question} ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    try:
+        return sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise InterruptedError(
+            "Interrupted.", state="Nothing was sent; what you answered is kept.", next="backout tell goes on."
+        ) from None
 
 
 def _require_whole(incident: str, words: Sequence[Draft]) -> None:

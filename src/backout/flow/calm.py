@@ -19,11 +19,11 @@ from backout.flow import backups
 from backout.flow.export import downtimes
 from backout.flow.incidents import current, read, record, state
 from backout.flow.instant import instant
-from backout.flow.notices import Draft, draft
+from backout.flow.notices import Draft, draft, keep_draft
 from backout.model import notice
 from backout.model.check import HEALTHY
 from backout.model.downtime import downtime, turned_green
-from backout.model.incident import CHECK, CLOCK, ENTRY, INCIDENT, NOTICE, RESOLVED, Incident, Row
+from backout.model.incident import CHECK, CLOCK, ENTRY, INCIDENT, RESOLVED, Incident, Row
 from backout.model.ledger import entry_from
 from backout.model.notice import LETTER
 from backout.model.pauses import paused
@@ -148,26 +148,15 @@ class Calm(NamedTuple):
 
     def _kept(self, told: Incident, word: Draft) -> dict[str, Any]:
         known = notice.drafted(told, word.audience.key, word.type)
-        body = known.body if known is not None and known.body.get("fields") == dict(word.fields) else self._keep(word)
+        if known is not None and known.body.get("fields") == dict(word.fields):
+            body = known.body
+        else:
+            body = keep_draft(self.journal, self.who, self.incident, word, self.new_id).body
         return {
             **{name: body[name] for name in ("notice", "audience", "type", "subject", "plain")},
             "missing": list(word.missing),
             "sent": known is not None and body is known.body and notice.is_told(told, known),
         }
-
-    def _keep(self, word: Draft) -> Mapping[str, Any]:
-        (html,) = self.journal.keep([word.html.encode()])
-        more = {
-            "notice": f"d{self.new_id()}",
-            "draft": True,
-            "audience": word.audience.key,
-            **{name: getattr(word, name) for name in ("type", "status", "impact", "subject", "plain")},
-            "html": html,
-            "fields": dict(word.fields),
-            "targets": [],
-            "next_at": None,
-        }
-        return record(self.journal, self.who, self.incident, NOTICE, word.subject, more=more).body
 
     def document(self, asked: Asked, drafts: list[dict[str, Any]]) -> dict[str, Any]:
         """Give the `backout.calm/1` document."""

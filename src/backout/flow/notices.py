@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backout.config.guards import zone_of
 from backout.config.nearest import did_you_mean
 from backout.config.values import Audience, Config
 from backout.errors import ConfigError, UsageError
-from backout.flow.incidents import NO_ENVIRONMENT
+from backout.flow.incidents import NO_ENVIRONMENT, record
 from backout.model import notice as model
-from backout.model.incident import NOTE, RESOLVED, Incident
+from backout.model.incident import NOTE, NOTICE, RESOLVED, Incident
 from backout.model.notice import FIRST, LETTER, UPDATE, Doubt
 from backout.model.redact import redact
 from backout.render import notice as written
+from backout.store.journal import Event, Journal
 
 
 class Wish(NamedTuple):
@@ -65,6 +66,30 @@ def draft(incident: Incident, audience: Audience, type: str, status: str, fields
     text = written.notice(type, status=status, impact=impact, environment=where, fields=sound, zone=zone)
     lacks, doubts = model.missing(type, sound), model.doubtful(type, text.plain)
     return Draft(audience, type, status, impact, sound, *text, lacks, doubts)
+
+
+def keep_draft(journal: Journal, who: str, incident: str, word: Draft, new_id: Callable[[], str]) -> Event:
+    """Record a notice as far as it is written: it has no targets, so that nothing sends it by itself."""
+    (html,) = journal.keep([word.html.encode()])
+    more = {
+        "notice": f"d{new_id()}",
+        "draft": True,
+        "audience": word.audience.key,
+        **{name: getattr(word, name) for name in ("type", "status", "impact", "subject", "plain")},
+        "html": html,
+        "fields": dict(word.fields),
+        "targets": [],
+        "next_at": None,
+    }
+    return record(journal, who, incident, NOTICE, word.subject, more=more)
+
+
+def answered(incident: Incident, words: Iterable[Draft]) -> dict[str, str]:
+    """Give the texts of the drafts of these words that were kept and not sent, by the names of their fields."""
+    known = (model.drafted(incident, word.audience.key, word.type) for word in words)
+    unsent = (entry for entry in known if entry is not None and not model.is_told(incident, entry))
+    fields = (entry.body.get("fields", {}) for entry in unsent)
+    return {name: value for each in fields for name, value in each.items() if isinstance(value, str) and value}
 
 
 def audiences(incident: Incident, config: Config, named: Iterable[str] = ()) -> list[Audience]:

@@ -346,7 +346,7 @@ def _notices(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def drafted(incident: Incident, audience: str, type: str) -> Entry | None:
-    """Give the newest draft of a notice to an audience, which `calm` wrote and nobody sent; None where there is none.
+    """Give the newest draft of a notice to an audience, which `calm` or `tell` kept; None where there is none.
 
     A draft has no targets, so that nothing sends it by itself; what is sent is a notice of its own.
     """
