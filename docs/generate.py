@@ -201,6 +201,7 @@ INCIDENT_WORDS = {
         "password_file": "absolute path of a file whose first line is the password",
         "password_env": "name of the environment variable that holds the password",
         "tls": "`starttls` (default; where the server offers it), `tls` from the first byte, or `none`",
+        "ca_file": "absolute path of a file of certificates (PEM) that are trusted besides the system's",
     },
     "[[backups]]": {
         "name": "name, unique among all backups",

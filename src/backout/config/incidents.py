@@ -14,7 +14,7 @@ from backout.model.convert import WantedError
 from backout.model.mail import Mail
 
 AUDIENCE_KEYS = ("to", "name", "first", "every", "checks", "environments", "zone")
-MAIL_KEYS = ("server", "from", "user", "password_file", "password_env", "tls")
+MAIL_KEYS = ("server", "from", "user", "password_file", "password_env", "tls", "ca_file")
 BACKUP_KEYS = ("name", "run", "environments", "restore_test", "max_age", "at_panic", "within")
 TLS = ("starttls", "tls", "none")
 
@@ -72,6 +72,7 @@ def _mail(source: Source, values: object) -> Mail:
         password_file=table.take("password_file", convert.absolute_path, ""),
         password_env=table.take("password_env", convert.text, ""),
         tls=table.take("tls", convert.one_of(*TLS), usual.tls),
+        ca_file=table.take("ca_file", convert.absolute_path, ""),
     )
     if mail.password_file and mail.password_env:
         raise source.error(("mail",), 'needs one of the keys "password_file" and "password_env", not both.')

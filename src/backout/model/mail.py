@@ -9,7 +9,7 @@ class Mail(NamedTuple):
     """Whom to give mail to: `server` is HOST or HOST:PORT; without one it is this machine's.
 
     The password is in a file or a variable, read when it is needed. `tls` is `starttls` (where the server offers it),
-    `tls` from the first byte, or `none`.
+    `tls` from the first byte, or `none`. `ca_file` holds certificates (PEM) that are trusted besides the system's.
     """
 
     server: str = "localhost:25"
@@ -18,3 +18,4 @@ class Mail(NamedTuple):
     password_file: str = ""
     password_env: str = ""
     tls: str = "starttls"
+    ca_file: str = ""

@@ -25,6 +25,12 @@ _GO_AHEAD, _ACCEPTED = 354, 250
 _REPLY_CHARS = 300
 _ADDRESS = re.compile(r"([\w.!#$%&'*+/=?^`{|}~-]+)@([A-Za-z0-9.-]*[A-Za-z0-9])", re.ASCII)
 _PORTS = {"starttls": 25, "tls": 465, "none": 25}
+_NAME_IT = "; where it is yours, name it, or who signed it, in ca_file of [mail]"
+_OTHER_NAME = "; server of [mail] must be a name that stands in it"
+_WAYS_ON = {**dict.fromkeys((18, 19, 20, 21), _NAME_IT), **dict.fromkeys((62, 64), _OTHER_NAME)}
+"""How to go on with a certificate that is not trusted, by OpenSSL's number of why (verify(1), "Diagnostics")."""
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""OpenSSL: what came was no TLS; since 3.2 it says the latter, too."""
 _POLICY = SMTP.clone(cte_type="7bit")  # no server has to be asked whether it takes more
 
 
@@ -98,9 +104,25 @@ def _open(server: Mail, within_s: float) -> smtplib.SMTP:
     host, port = _place(server)
     domain = _sender(server).domain
     if server.tls == "tls":
-        context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(host, port, local_hostname=domain, timeout=within_s, context=context)
-    return smtplib.SMTP(host, port, local_hostname=domain, timeout=within_s)
+        return smtplib.SMTP_SSL(host, port, local_hostname=domain, timeout=within_s, context=_trusted(server))
+    try:
+        return smtplib.SMTP(host, port, local_hostname=domain, timeout=within_s)
+    except (TimeoutError, smtplib.SMTPServerDisconnected):
+        if port == _PORTS["tls"]:
+            raise _RefusedError(f'it does not greet; port {port} takes TLS from the first byte: tls = "tls"') from None
+        raise
+
+
+def _trusted(server: Mail) -> ssl.SSLContext:
+    """Trust whom the system trusts (or SSL_CERT_FILE names), and whom the configuration names besides."""
+    context = ssl.create_default_context()
+    if server.ca_file:
+        try:
+            context.load_verify_locations(server.ca_file)
+        except OSError as error:
+            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise _RefusedError(f"the certificates in {server.ca_file} cannot be read: {why}") from None
+    return context
 
 
 def _place(server: Mail) -> tuple[str, int]:
@@ -120,7 +142,7 @@ def _prepare(smtp: smtplib.SMTP, server: Mail, secret: str) -> None:
     is_here = host == "localhost" or host.startswith("127.") or host == "::1"
     if server.tls == "starttls" and not is_here:
         if smtp.has_extn("starttls"):
-            smtp.starttls(context=ssl.create_default_context())
+            smtp.starttls(context=_trusted(server))
             smtp.ehlo()
         elif server.user:
             raise _RefusedError("the server offers no encryption (STARTTLS); the password was not sent")
@@ -181,8 +203,18 @@ def _words_of(error: Exception) -> str:
         return "the mail server takes ASCII alone"
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return "no answer in time"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return _words_of_tls(error)
     if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException) and error.strerror:
         return error.strerror
     return " ".join(str(error).split())[:_REPLY_CHARS]
+
+
+def _words_of_tls(error: ssl.SSLError) -> str:
+    """Say why nothing was encrypted, and how to go on."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        way_on = _WAYS_ON.get(error.verify_code, "")
+        return f"its certificate is not trusted: {error.verify_message.rstrip('.')}{way_on}"
+    if error.reason in _NOT_TLS:
+        return 'it does not speak TLS from the first byte: is that its port, or is tls = "starttls" of [mail] meant?'
+    return str(error.strerror)

@@ -18,6 +18,7 @@ def test_everything_of_an_incident_is_read() -> None:
         '[audiences.client]\nto = ["mailto:ops@client.example", "json://hooks.example/x"]\nname = "Client Ltd"\n'
         'first = "3m"\nevery = "20m"\nchecks = ["answers"]\nenvironments = ["production"]\nzone = "Europe/Berlin"\n'
         '[mail]\nserver = "mail.example:587"\nfrom = "ops@us.example"\nuser = "ops"\npassword_env = "PW"\ntls = "tls"\n'
+        'ca_file = "/etc/ca.pem"\n'
         '[[backups]]\nname = "db"\nrun = "pg_dump"\nrestore_test = "true"\nmax_age = "24h"\nat_panic = true\n'
     )
     config = parse(text)
@@ -25,7 +26,7 @@ def test_everything_of_an_incident_is_read() -> None:
     assert config.audiences == (
         Audience("client", to, "Client Ltd", 180.0, 1200.0, ("answers",), ("production",), "Europe/Berlin"),
     )
-    assert config.mail == Mail("mail.example:587", "ops@us.example", "ops", "", "PW", "tls")
+    assert config.mail == Mail("mail.example:587", "ops@us.example", "ops", "", "PW", "tls", "/etc/ca.pem")
     assert config.backups == (Backup("db", "pg_dump", (), "true", 86400.0, at_panic=True),)
 
 

@@ -126,21 +126,70 @@ def test_the_password_is_read_when_it_is_needed_and_is_in_no_answer(tmp_path: Pa
     assert str(file) in send(named, TO, MESSAGE).reply
 
 
-def test_a_mail_is_encrypted_where_that_is_offered_and_goes_to_no_server_whose_certificate_is_not_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the certificate of a private authority, and one of a server that it signed, each with its key."""
+    folder = tmp_path_factory.mktemp("ca")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,IP:0.0.0.0")
+    new = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mail"
+    sign = "openssl x509 -req -in request -CA ca.pem -CAkey ca.key -extfile names -days 1 -out cert -CAcreateserial"
+    for line in (f"{new} -keyout ca.key -x509 -days 1 -out ca.pem", f"{new} -keyout key -out request", sign):
+        subprocess.run(line.split(), cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def presenting(folder: Path) -> ssl.SSLContext:
+    """Give what a server needs to speak TLS with the signed certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert", folder / "key")
+    return context
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+def test_a_mail_is_encrypted_and_goes_to_no_server_whose_certificate_is_not_trusted(
+    ca: Path, monkeypatch: pytest.MonkeyPatch, tls: str
 ) -> None:
     """On the way to another machine (as which 0.0.0.0 counts here) anybody may listen, or answer in its place."""
-    cert, key = tmp_path / "cert", tmp_path / "key"
-    words = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {cert} -days 1 -subj /CN=mail"
-    subprocess.run([*words.split(), "-addext", "subjectAltName=IP:0.0.0.0"], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    with post(tls_context=context, require_starttls=True) as running:
-        there = to(running)._replace(server=running.address.replace("127.0.0.1", "0.0.0.0"))
+    context = presenting(ca)
+    settings = {"ssl_context": context} if tls == "tls" else {"tls_context": context, "require_starttls": True}
+    with post(**settings) as running:
+        there = to(running, tls=tls)._replace(server=running.address.replace("127.0.0.1", "0.0.0.0"))
         refused = send(there, TO, MESSAGE)
-        assert (refused.state, "not trusted" in refused.reply, running.mails) == ("failed", True, [])
-        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        named = "its certificate is not trusted: unable to get local issuer certificate; where it is yours, name it, or"
+        assert (refused.state, refused.reply.startswith(named), running.mails) == ("failed", True, [])
+        assert send(there._replace(ca_file=str(ca / "ca.pem")), TO, MESSAGE).state == "sent"
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca / "ca.pem"))
         assert send(there, TO, MESSAGE).state == "sent"
+        other = there._replace(server=there.server.replace("0.0.0.0", "localhost"))
+        if tls == "tls":  # on this machine starttls is not used
+            assert "server of [mail] must be a name that stands in it" in send(other, TO, MESSAGE).reply
+        assert len(running.mails) == 2
+
+
+def test_a_password_that_is_refused_over_tls_is_told_in_the_server_s_words(ca: Path) -> None:
+    """Nothing of it is in the answer, and the mail was not handed over."""
+    settings = {"authenticator": lambda *_: AuthResult(success=False, handled=False), "auth_require_tls": False}
+    with post(ssl_context=presenting(ca), **settings) as running:
+        there = to(running, tls="tls", ca_file=str(ca / "ca.pem"), user="ops", password_env="PW")
+        refused = send(there, TO, MESSAGE, environ={"PW": "hunter2-hunter2"})
+        assert refused == ("failed", "535 5.7.8 Authentication credentials invalid")
+        assert running.mails == []
+
+
+def test_the_wrong_way_to_begin_with_tls_is_named(ca: Path, server: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ports are in use everywhere, and to each belongs the other word."""
+    assert 'tls = "starttls" of [mail] meant?' in send(to(server, tls="tls"), TO, MESSAGE).reply
+    with post(ssl_context=presenting(ca)) as running:
+        monkeypatch.setitem(send.__globals__["_PORTS"], "tls", int(running.address.partition(":")[2]))
+        assert 'takes TLS from the first byte: tls = "tls"' in send(to(running), TO, MESSAGE, within_s=0.3).reply
+
+
+def test_certificates_that_cannot_be_read_are_named(server: Post, tmp_path: Path) -> None:
+    """A file that is moved is found out here, and not by a mail that nobody got."""
+    there = to(server, tls="tls", ca_file=str(tmp_path / "ca.pem"))
+    assert send(there, TO, MESSAGE).reply.endswith("ca.pem cannot be read: No such file or directory")
+    (tmp_path / "ca.pem").write_text("none\n")
+    assert send(there, TO, MESSAGE).reply.endswith("ca.pem cannot be read: it holds no certificate")
 
 
 def test_a_password_goes_to_no_other_machine_in_clear(server: Post) -> None:
