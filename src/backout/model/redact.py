@@ -25,13 +25,14 @@ class _Pattern:
 _KEYS = ("api", "private", "access", "auth", "account", "shared", "signing", "encryption")
 _HINTS = (
     *("://", "-----begin", "-----end", "bearer", "basic", "authorization", "cookie", "pass", "pwd", "secret", "token"),
-    *("credential", "identified", "curl", "mysql", "redis-cli", "ldap", "mongo", "docker"),
+    *("credential", "identified", "curl", "mysql", "mariadb", "redis-cli", "ldap", "mongo", "docker", "sudo", "kinit"),
+    *("cryptsetup", "useradd", "usermod", "smbclient", "rabbitmqctl", "vault", "zip", "from-literal", "pw="),
     *(f"{what}{between}key" for what in _KEYS for between in ("", "_", "-")),
     *(hint for hints, _ in TOKENS.values() for hint in hints.split()),
 )
 """What a text must hold, in small letters, for any of the patterns to match: looked for first, since it is cheap."""
 _WORD = (
-    r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?<=[_.-])(?:pass|pwd)(?![a-z])"
+    r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?<=[_.-])(?:pass|pwd|pw)(?![a-z])"
     rf"|(?:{'|'.join(_KEYS)})[_-]?key)"
 )
 # Looked for ahead, and from the start of a name alone: a long line of output must not take quadratic time.
@@ -41,6 +42,8 @@ _VALUE = rf"(?:\\+\"[^\"\n]*\"?|\\+'[^'\n]*'?|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^
 _ASSIGNMENT = _Pattern(
     rf"((?<![\w.-]){_NAME}\\*[\"']?\]?\s*(?:=>|:=|=+|:)\s*){_VALUE}(?:[ \t]*=[ \t]*{_VALUE})?", re.IGNORECASE
 )
+_SHORT = _Pattern(rf"((?<![\w.-])(?:pass|pw)=(?!\d+\b)){_VALUE}", re.IGNORECASE)
+"""Not where it counts what has passed."""
 _OPTION = _Pattern(rf"((?<![\w.-])--?{_NAME}[ =]){_VALUE}", re.IGNORECASE)
 _URL = _Pattern(r"(://[^\s:/@]*:)[^\s@/]+(?:@[^\s@/\"'<>,;]+)*(@)")
 _URL_TOKEN = _Pattern(r"(://)[^\s:/@]{20,}(@)")
@@ -52,21 +55,33 @@ _HEADER = _Pattern(
     r"|\b((?:set-)?cookie2?:[ \t]*)[^\r\n\"']+",
     re.IGNORECASE,
 )
-_SQL = _Pattern(r"(\b(?:identified[ \t]+by|password)[ \t]+)'(?:[^'\\\n]|\\.|'')*'?", re.IGNORECASE)
+_SQL = _Pattern(
+    r"(\b(?:identified[ \t]+by|password(?:[ \t]+for[ \t]+\S+[ \t]*=)?)[ \t]+)'(?:[^'\\\n]|\\.|'')*'?", re.IGNORECASE
+)
 _ELEMENT = _Pattern(rf"(<({_NAME})(?:\s[^<>]*)?>)[^<]+(?=</\2>)", re.IGNORECASE)
 _SECRET_OPTION = _Pattern(rf"--?{_NAME}", re.IGNORECASE)
 _NEAR = r"[^\n|;&]{0,1000}?"
 """What may stand between a tool and its option; without a limit, a long line would take quadratic time."""
+_GAP = r"[ \t\0]+"
 _TOOL = _Pattern(
-    rf"((?:\bcurl\b{_NEAR}[\s\0](?:-u|--user)[ =\0]?[^\s:\0]+:|\b(?:mysql|mysqldump|mysqladmin)\b{_NEAR}[\s\0]-p"
-    rf"|\b(?:sshpass|docker[\s\0]+login|mongo(?:sh|dump|restore)?)\b{_NEAR}[\s\0]-p[ \0]?"
+    rf"((?:\bcurl\b{_NEAR}[\s\0](?:-u|--user)[ =\0]?[^\s:\0]+:"
+    rf"|\b(?:mysql(?:dump|admin|check|import|show)?|mariadb(?:-\w+)?)\b{_NEAR}[\s\0]-p"
+    rf"|\b(?:sshpass|docker[\s\0]+login|mongo(?:sh|dump|restore)?|user(?:add|mod))\b{_NEAR}[\s\0]-p[ \0]?"
     rf"|\bredis-cli\b{_NEAR}[\s\0]-a[\s\0]+|\bldap[a-z]+\b{_NEAR}[\s\0]-w[ \0]?"
+    rf"|\bsmbclient\b{_NEAR}[\s\0]-U[ \0]?[^\s\0%]+%|\b(?:un)?zip\b{_NEAR}[\s\0]-P[ \0]?"
+    rf"|\b(?:sudo|chpasswd|passwd|cryptsetup|kinit)\b{_NEAR}<<<[ \t]*|--from-literal[= \0][^\s\0=]+="
+    rf"|\bvault{_GAP}login{_GAP}(?!-)|\brabbitmqctl{_GAP}(?:add_user|change_password){_GAP}[^\s\0]+{_GAP}"
+    rf"|\bconfigure{_GAP}set{_GAP}[\w.]*(?:secret|password|token)[\w.]*{_GAP}"
+    rf"|\b(?:htpasswd{_GAP}-[a-zA-Z]*b|openssl{_GAP}passwd)[^\n|;&>]{{0,1000}}[ \t\0](?=[^\s\0>-])"
     r"|[\s\0]-pass(?:in|out)?[\s\0]+pass:))"
     r"[^\s\0]+"
 )
 """Tools that take a password in an option that is named for something else: curl(1) -u, mysql(1) -p, sshpass(1) -p,
-redis-cli -a, ldapsearch(1) -w, openssl(1) -passin pass:…
+redis-cli -a, ldapsearch(1) -w, openssl(1) -passin pass:…; or as a word of its own, the last of htpasswd(1) -b.
 """
+_READS = r"sudo\b[^|\n]{0,100}?[ \t](?:-[a-zA-Z]*S\b|--stdin\b)|[^|\n]{0,100}?(?:\bchpasswd\b|-stdin\b)"
+_PIPED = _Pattern(rf"(\b(?:echo|printf)[ \t]+)[^|\n]{{1,300}}?(?=[ \t]*\|[ \t]*(?:{_READS}))")
+"""What is said to a tool that reads a password: sudo(8) -S, chpasswd(8), docker login --password-stdin."""
 _KEY_BLOCK = _Pattern(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
 )
@@ -95,8 +110,10 @@ def redact(text: str) -> str:
     text = _BEARER.compiled.sub(rf"\g<1>{MASK}", text)
     text = _HEADER.compiled.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
     text = _SQL.compiled.sub(rf"\g<1>{MASK}", text)
+    text = _PIPED.compiled.sub(rf"\g<1>{MASK}", text)
     text = _TOOL.compiled.sub(rf"\g<1>{MASK}", text)
     text = _OPTION.compiled.sub(rf"\g<1>{MASK}", text)
+    text = _SHORT.compiled.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.compiled.sub(rf"\g<1>{MASK}", text)
 
 

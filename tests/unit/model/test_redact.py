@@ -16,6 +16,7 @@ SECRET = "hunter2"
 _FRAGMENTS = """
     password passwd pass pwd passphrase secret token credential api_key apikey auth_key private-key access_key Bearer
     basic curl mysql -u -p --user -- : = => _ https://u:pw@h ghp_ glpat- xoxb- AKIA AIza sk- rk_live_ SG. npm_ pypi- eyJ
+    echo | <<< sudo -S htpasswd -b openssl zip -P useradd pw= SET FOR configure set vault login
     - . x hunter2hunter2hunter2 <token> </token> ABCDEFGHIJKLMNOP -----BEGIN PRIVATE KEY-----
 """
 FRAGMENTS = [*_FRAGMENTS.split(), " ", "\n", *(chr(code) for code in (0xE9, 0x17F, 0x212A))]
@@ -142,6 +143,22 @@ def test_a_token_is_known_by_its_own_shape_wherever_it_stands(issuer: str) -> No
         ("redis-cli -a hunter2 ping", f"redis-cli -a {MASK} ping"),
         ("openssl rsa -passin pass:hunter2 -in k", f"openssl rsa -passin pass:{MASK} -in k"),
         ("ldapsearch -x -w hunter2 -b dc=x", f"ldapsearch -x -w {MASK} -b dc=x"),
+        ("echo 'hunter2' | sudo -k -S systemctl restart x", f"echo {MASK} | sudo -k -S systemctl restart x"),
+        ("sudo -S ls <<< hunter2", f"sudo -S ls <<< {MASK}"),
+        ("echo root:hunter2 | chpasswd", f"echo {MASK} | chpasswd"),
+        ("echo hunter2 | docker login -u x --password-stdin", f"echo {MASK} | docker login -u x --password-stdin"),
+        ("mariadb -u root -phunter2 shop", f"mariadb -u root -p{MASK} shop"),
+        ("useradd -m -p hunter2 bob", f"useradd -m -p {MASK} bob"),
+        ("htpasswd -nb bob hunter2 > users", f"htpasswd -nb bob {MASK} > users"),
+        ("openssl passwd -6 hunter2", f"openssl passwd -6 {MASK}"),
+        ("zip -P hunter2 a.zip a", f"zip -P {MASK} a.zip a"),
+        ("smbclient //nas/x -U bob%hunter2", f"smbclient //nas/x -U bob%{MASK}"),
+        ("rabbitmqctl add_user bob hunter2", f"rabbitmqctl add_user bob {MASK}"),
+        ("aws configure set aws_secret_access_key hunter2", f"aws configure set aws_secret_access_key {MASK}"),
+        ("kubectl create secret x --from-literal=k=hunter2", f"kubectl create secret x --from-literal=k={MASK}"),
+        ("vault login hunter2", f"vault login {MASK}"),
+        ("SET PASSWORD FOR bob = 'hunter2'", f"SET PASSWORD FOR bob = {MASK}"),
+        ("DB_PW=hunter2 pw=hunter2 ./run", f"DB_PW={MASK} pw={MASK} ./run"),
     ],
 )
 def test_what_tools_and_services_call_otherwise_is_masked_too(text: str, redacted: str) -> None:
