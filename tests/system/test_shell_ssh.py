@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -62,8 +63,8 @@ def test_what_is_done_on_a_host_is_recorded_here_with_its_name(reach: World, web
     assert {path.name for path in web1.home.iterdir()} <= {".bashrc", ".ssh", ".bash_history"}
 
 
-def test_with_sudo_the_shell_is_roots_and_sudo_may_ask(reach: World, web1: Host) -> None:
-    """Whoever sits there can answer; a password that is typed is nowhere on the record."""
+def test_with_sudo_the_shell_is_roots(reach: World, web1: Host) -> None:
+    """Here it does not."""
     web1.sudoers.write_text("deploy ALL=(root) NOPASSWD: ALL\n")
     reach.environments('[environments.production]\nhosts = ["deploy@web1"]\nbecome = "sudo"\n')
     window = opened(reach, "-e", "production")
@@ -71,6 +72,53 @@ def test_with_sudo_the_shell_is_roots_and_sudo_may_ask(reach: World, web1: Host)
     window.says("id -u; echo $SUDO_UID", rf"0\r\n{USER}\r\n{READY}")
     window.type("exit\n")
     assert window.end() == 0
+
+
+@pytest.fixture
+def guarded(reach: World, web1: Host) -> Iterator[dict[str, str]]:
+    """A key that has a passphrase, and a sudo that asks for a password: what is to be typed for each."""
+    said = {"key": "opens the key", "sudo": "makes me root", "pin": "is read in silence"}
+    hashed = subprocess.run(["openssl", "passwd", "-6", said["sudo"]], capture_output=True, text=True, check=True)
+    accounts = web1.folder / "passwd"
+    before = accounts.read_text()
+    accounts.write_text(before.replace("deploy:*:", f"deploy:{hashed.stdout.strip()}:"))
+    web1.sudoers.write_text("deploy ALL=(root) ALL\n")
+    change = ["ssh-keygen", "-q", "-p", "-f", f"{reach.ssh}/id_ed25519"]
+    subprocess.run([*change, "-P", "", "-N", said["key"]], check=True, capture_output=True)
+    reach.environments('[environments.production]\nhosts = ["deploy@web1"]\nbecome = "sudo"\n')
+    reach.disconnect()
+    yield said
+    subprocess.run([*change, "-P", said["key"], "-N", ""], check=True, capture_output=True)
+    accounts.write_text(before)
+
+
+def test_what_is_typed_where_nothing_is_shown_is_nowhere_on_the_record(reach: World, guarded: dict[str, str]) -> None:
+    """Whoever sits there is asked as ever, and answers; the record is read by many, and for years."""
+    window = Terminal(
+        reach.backout.argv("do", "-e", "production", "--", "echo it is $(id -u)"), Path("/"), reach.backout.environ
+    )
+    window.until("passphrase for key")
+    window.says(guarded["key"], "password for deploy")
+    window.says(guarded["sudo"], "it is 0\r\n")
+    assert window.end() == 0
+    shown = window.shown
+    window = opened(reach, "-e", "production")
+    window.until("password for deploy")
+    window.says(guarded["sudo"], READY)
+    window.says("read -rsp 'pin? ' pin; echo it has ${#pin}", r"\n\r?pin\? ")
+    window.says(guarded["pin"], f"it has {len(guarded['pin'])}\r\n{READY}")
+    window.says("export SHOP_TOKEN=in-a-command; echo 'in a pipe' | sudo -S true", READY)
+    window.type("exit 0\n")
+    assert window.end() == 0
+    with closing(SqliteJournal(Path(reach.backout.environ["XDG_STATE_HOME"]) / "backout" / "journal.db")) as journal:
+        bodies = [event.body for event in journal.events(type="entry")][-4:]
+        outputs = [journal.content(body["output"]) for body in bodies if "output" in body]
+    assert "it is 0" in bodies[0]["tail"]
+    assert bodies[2]["text"] == "export SHOP_TOKEN=••••; echo •••• | sudo -S true"
+    for secret in (*guarded.values(), "in-a-command", "in a pipe"):
+        assert secret not in str((bodies, outputs))
+    for secret in guarded.values():
+        assert secret not in shown + window.shown
 
 
 def test_a_host_without_bash_is_told_of(reach: World, web1: Host) -> None:
