@@ -75,6 +75,7 @@ def _run(options: Namespace, words: list[str], host: str, *, has_terminal: bool)
         exit_code=code,
         output=output,
         is_cut=end.is_cut,
+        telling=end.telling,
         name=options.way,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from backout.errors import BackoutError
-from backout.flow.do import MOST_BYTES, Ran, record_command
+from backout.flow.do import End, Ran, record_command
 from backout.flow.incidents import Standing, standing
 from backout.store.aside import KeepingJournal
 from backout.terminal.marks import Ended, Hello, Lacks, Mark, Marks, Prompt, Started
@@ -146,12 +146,7 @@ class _Running(NamedTuple):
     mark: Started
     at: float
     since: float
-    printed: bytearray
-
-    def take(self, data: bytes) -> None:
-        self.printed.extend(data)
-        if len(self.printed) > 2 * MOST_BYTES:
-            del self.printed[:-MOST_BYTES]
+    printed: End
 
 
 class Listener:
@@ -176,7 +171,7 @@ class Listener:
             if isinstance(piece, bytes):
                 shown += piece
                 if self._running is not None:
-                    self._running.take(piece)
+                    self._running.printed.take(piece)
             else:
                 shown += self._act(piece, bytes(shown[-_LOOK_BACK:]))
         self._end = (self._end + shown)[-_LOOK_BACK:]
@@ -189,7 +184,7 @@ class Listener:
     def _act(self, mark: Mark, shown: bytes) -> bytes:
         if isinstance(mark, Started):
             self._ended(mark.code)  # where nothing told of the end: of two lines that were pasted at once
-            self._running = _Running(mark, time.time(), time.monotonic(), bytearray())
+            self._running = _Running(mark, time.time(), time.monotonic(), End())
         elif isinstance(mark, Ended):
             self._ended(mark.code)
         elif isinstance(mark, Prompt):
@@ -206,7 +201,6 @@ class Listener:
         running, self._running = self._running, None
         if running is None:
             return
-        printed = bytes(running.printed)
         ran = Ran(  # noqa: S604 - nothing is started here
             words=(running.mark.text.strip() or UNKNOWN,),
             cwd=running.mark.cwd,
@@ -214,8 +208,9 @@ class Listener:
             at=running.at,
             duration_s=time.monotonic() - running.since,
             exit_code=code,
-            output=plain(printed[-MOST_BYTES:]).encode(errors="surrogateescape"),
-            is_cut=len(printed) > MOST_BYTES,
+            output=plain(bytes(running.printed)).encode(errors="surrogateescape"),
+            is_cut=running.printed.is_cut,
+            telling=running.printed.telling,
             shell="bash",
         )
         self._writer.record(ran)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 
 ANY = "*"
 """What stands for a number, a time, an address, an id, the folders of a path."""
 _LONGEST = 400
+_MOST_READ = 1000
 _FAR = 20
 """How many lines above its first frame an exception is looked for: Node puts the way to a missing module between."""
 
@@ -41,11 +43,15 @@ _WRAPPING = re.compile(
 )
 """Lines that decorate, that tell of what went well, or that something failed but not what: of gunicorn and access logs,
 curl, nginx, psql, systemd, make, apt, Perl, Node, npm, Go, Ansible, Apache, pytest, and of our own checks."""
-_COMPLAINT = re.compile(
-    r"\b(?:error|fatal|emerg|alert|crit|critical|panic|failed|failure|cannot|can't|couldn't|unable|denied|refused"
-    r"|not found|no such|no module|invalid|undefined|unknown|missing|unexpected|\w+Error|\w+Exception)\b|^E:|^curl:",
-    re.IGNORECASE,
+_COMPLAINTS = (
+    *("error", "fatal", "emerg", "alert", "crit", "critical", "panic", "failed", "failure", "cannot", "can't"),
+    *("couldn't", "unable", "denied", "refused", "not found", "no such", "no module", "invalid", "undefined"),
+    *("unknown", "missing", "unexpected"),
 )
+_COMPLAINT = re.compile(rf"\b(?:{'|'.join(_COMPLAINTS)}|\w+Error|\w+Exception)\b|^E:|^curl:", re.IGNORECASE)
+_DIGITS = re.compile(r"\d+")
+_HINTS = (*_COMPLAINTS, "exception", "e:", "curl:")
+"""What a line must hold, in small letters, to complain: looked for first in a long output, since it is cheap."""
 
 # ---------------------------------------------------------------- what differs each time
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -92,7 +98,7 @@ def telling(output: str) -> str:
     It is the last exception or panic; of Java's, the innermost cause. Without one it is the last line that complains,
     else the last that is no decoration, and only else a line that says no more than that something failed.
     """
-    lines = [_LEAD.sub("", line) for line in _COLOUR.sub("", output).splitlines() if line.strip()]
+    lines = _lines(output)
     raised = list(_raised(lines))
     if raised:
         return raised[-1].strip()
@@ -100,6 +106,21 @@ def telling(output: str) -> str:
     complaining = [line for line in telling if _COMPLAINT.search(line)]
     wrapping = [line for line in lines if _COMPLAINT.search(line)]
     return next((found[-1].strip() for found in (complaining, telling, wrapping, lines) if found), "")
+
+
+def telling_lines(output: str, most: int) -> dict[str, str]:
+    """Give the lines of an output that tell what broke, by what they are when `folded`; at most so many.
+
+    Exceptions and panics come first, then what complains, each in the order of the output. Of an output with thousands
+    of such lines the first ones are looked at.
+    """
+    lines = _lines(output)
+    found: dict[str, str] = {}
+    for line in islice(chain(_raised(lines), _complaining(lines)), _MOST_READ):
+        found.setdefault(folded(line.strip()), line.strip()[:_LONGEST])
+        if len(found) == most:
+            break
+    return found
 
 
 def folded(line: str) -> str:
@@ -110,6 +131,24 @@ def folded(line: str) -> str:
     line = _PATH.sub(f"{ANY}/", line)
     line = _NUMBER.sub(lambda found: found.group("kept") or ANY, line)
     return _FRONT.sub("", " ".join(line.split()))[:_LONGEST]
+
+
+def _complaining(lines: Sequence[str]) -> Iterator[str]:
+    """Give the lines that complain; of those that differ in digits alone, as a retry's, the first."""
+    seen: set[str] = set()
+    for line in lines:
+        small = line.casefold()
+        for hint in _HINTS:
+            if hint in small:
+                alike = _DIGITS.sub("", line)
+                if alike not in seen and _COMPLAINT.search(line) and not _WRAPPING.match(line):
+                    yield line
+                seen.add(alike)
+                break
+
+
+def _lines(output: str) -> list[str]:
+    return [_LEAD.sub("", line) for line in _COLOUR.sub("", output).splitlines() if line.strip()]
 
 
 def _raised(lines: Sequence[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backout.flow import incidents
-from backout.flow.do import MOST_BYTES, Ran, record_command
+from backout.flow.do import MOST_BYTES, End, Ran, record_command
 from backout.model.redact import MASK
 from backout.store.journal import Journal
 from backout.store.sqlite import SqliteJournal
@@ -67,3 +67,34 @@ def test_a_command_that_wrote_nothing_names_no_content(journal: Journal) -> None
     """An empty content would be looked for in vain."""
     event = record_command(journal, "ada", None, Ran(["true"], "/", "h", 1, -0.5, 0))
     assert ("output" in event.body, event.body["tail"], event.body["duration_s"]) == (False, "", 0.0)
+
+
+TRACEBACK = b"""Traceback (most recent call last):
+  File "/srv/shop/app.py", line 3, in <module>
+    import pkg_resources
+ModuleNotFoundError: No module named 'pkg_resources' (token=hunter2hunter2 )
+"""
+
+
+@pytest.mark.parametrize("lines", [5000, MOST_BYTES // 2])
+def test_what_broke_is_found_where_thousands_of_lines_came_after_it(journal: Journal, lines: int) -> None:
+    """Of a long output the tail alone says how it ended, and not why; what is found is without secrets."""
+    end = End()
+    for piece in (b"collecting\n" * 500, TRACEBACK, b"retrying 1\n" * (lines // 2), b"retrying 2\n" * (lines // 2)):
+        end.take(piece)
+    ran = Ran(["make", "site"], "/", "h", 1, 1, 2, bytes(end), end.is_cut, end.telling)
+    event = record_command(journal, "ada", None, ran)
+    assert event.body["telling"] == [f"ModuleNotFoundError: No module named 'pkg_resources' (token={MASK} )"]
+    assert event.body.get("is_cut", False) == (lines > 5000)
+    journal.append(at=2, actor="ada", type="entry", body={"incident": "", "kind": "note", "text": "No module of mine"})
+    for asked in ("ModuleNotFoundError pkg_resources", TRACEBACK.decode()):
+        assert journal.search(asked).hits[0].event.seq == event.seq
+
+
+def test_a_fault_that_is_told_a_thousand_times_is_kept_once(journal: Journal) -> None:
+    """And what stands in the tail is not kept twice."""
+    retries = b"".join(b"error: retry %d failed\n" % number for number in range(3000))
+    output = retries + b"error: gave up\n" + b"ok\n" * 30
+    event = record_command(journal, "ada", None, Ran(["x"], "/", "h", 1, 1, 2, output + b"error: last\n"))
+    assert event.body["telling"] == ["error: retry 0 failed", "error: gave up"]
+    assert "telling" not in record_command(journal, "ada", None, Ran(["x"], "/", "h", 1, 1, 2, b"error: it\n")).body
