@@ -181,9 +181,8 @@ def test_ctrl_c_in_the_rehearsals_leaves_every_host_as_it_was(shops: Shops) -> N
     """Signals do not cross ssh: each host is told, and answers when all is as before."""
     hosts = list(shops.world.hosts.values())
     stages = [host.stages() for host in hosts]
-    backout = shops.world.backout
-    argv = backout.argv("--json", "run", "-e", "prod", "--yes", "--network", "none", "--", "touch begun; sleep 600")
-    with subprocess.Popen(argv, cwd=backout.folder, env=backout.environ, stdout=-1, stderr=-1, text=True) as process:
+    words = ("--json", "run", "-e", "prod", "--yes", "--network", "none", "--", "touch begun; sleep 600")
+    with shops.world.backout.beside(*words) as process:
         until(lambda: all(len(host.stages()) > len(old) for host, old in zip(hosts, stages, strict=True)), "rehearsals")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=300)

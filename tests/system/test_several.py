@@ -297,14 +297,12 @@ def test_ctrl_c_while_hosts_are_reached_ends_at_once_and_leaves_nothing(fleet: W
     web2.sh("sh", "-c", "until ss -ltn | grep -q :2222; do sleep 0.05; done")
     fleet.disconnect()
     fleet.configure(f"Host web2\n  HostName {fleet.address('web2')}\n  Port 2222\n  ConnectTimeout 600\n")
-    argv = fleet.backout.argv("log", *ALL)
-    with subprocess.Popen(
-        argv, cwd=fleet.backout.folder, env=fleet.backout.environ, stdout=-1, stderr=-1, start_new_session=True
-    ) as process:
+    with fleet.backout.beside("log", *ALL, start_new_session=True) as process:
         until(lambda: _to(fleet, "web2"), "ssh to web2")
         os.killpg(process.pid, signal.SIGINT)
         assert process.stderr is not None
-        said = process.stderr.read().decode()
+        said = process.stderr.read()
+        process.wait()
     fleet.configure(WWW.format(fleet.address("web1")))
     assert (process.returncode, "Interrupted" in said) == (130, True), said
     assert _to(fleet, "web2") == []

@@ -230,15 +230,14 @@ def test_ctrl_c_reaches_the_host_and_leaves_nothing_there(
 ) -> None:
     """Signals do not cross ssh: without our word the command would go on there, with nobody to hear it."""
     before, word = web1.stages(), f"600.{os.getpid()}"
-    words = reach.backout.argv("rehearse", *HERE, "--", f"echo begun; sleep {word} & wait; sleep {word}")
-    with subprocess.Popen(
-        words, cwd=reach.backout.folder, env=reach.backout.environ, stdout=-1, stderr=-1, start_new_session=True
-    ) as process:
+    words = ("rehearse", *HERE, "--", f"echo begun; sleep {word} & wait; sleep {word}")
+    with reach.backout.beside(*words, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline() == b"begun\n"
+        assert process.stdout.readline() == "begun\n"
         os.killpg(process.pid, signal.SIGINT)
-        said = process.stderr.read().decode()
+        said = process.stderr.read()
+        process.wait()
     assert (process.returncode, "This host is as it was before" in said) == (130, True), said
     until(lambda: not web1.halves(), "the host half to end")
     assert web1.stages() == before

@@ -48,14 +48,13 @@ def changing(reach: World) -> str:
 
 def while_it_runs(reach: World, act: Callable[[], object], *words: str) -> str:
     """Run a command line, do something when the command said that it began; gives what is told at the end."""
-    with subprocess.Popen(
-        reach.backout.argv(*words), cwd=reach.backout.folder, env=reach.backout.environ, stdout=-1, stderr=-1
-    ) as process:
+    with reach.backout.beside(*words) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline() == b"begun\n"
+        assert process.stdout.readline() == "begun\n"
         act()
-        said = process.stderr.read().decode()
+        said = process.stderr.read()
+        process.wait()
     assert process.returncode == 1, said
     return said
 
