@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -18,36 +18,46 @@ PARTED = ("system", "fault", "property")
 FILES = 3
 """How many files make a share: few, so that all processes end at about the same time; each share starts anew."""
 
-MACHINE = {
-    *("services", "test_containment", "test_host_state", "test_look"),
-    *("test_managers", "test_packages", "test_rootless", "test_trial"),
-}
-"""System tests that change this machine's own packages and accounts, or notice when another does: one share."""
+CHANGING = ["test_managers", "test_packages"]
+"""System tests that change this machine: its packages, and its /etc/passwd, over which every host of kit.sshd has its
+own, and where something is mounted on a file that is replaced, the kernel takes it away. They are the first share."""
+UNCONCERNED = ["test_drill", "test_cases"]
+"""System tests to which that is nothing; all others wait until it is over."""
 DEAREST = [
-    *("test_drill", "test_split", "test_error_sweep", "test_cases", "test_fifty_hosts", "test_busy_managers"),
-    *("test_adversity", "test_moving_host", "test_drift", "test_kill_sweep", "test_fidelity"),
+    *("test_error_sweep", "test_kill_sweep", "test_fidelity", "test_split", "test_fifty_hosts"),
+    *("test_busy_managers", "test_adversity", "test_moving_host", "test_drift"),
 ]
-"""Files that take longest, a share each: what is long begins early."""
+"""Files that take long, a share each: what is long begins early."""
+Share = list[Path]
 
 
-def shares() -> list[list[Path]]:
-    """Give the files and folders of each share, in the order in which they are taken; together they are all tests."""
+def shares() -> tuple[Share, list[Share], list[Share]]:
+    """Give what changes this machine, what may be beside it, and what comes after it; together they are all tests."""
     parted = [TESTS / name for name in PARTED]
     whole = sorted(path for path in TESTS.iterdir() if path not in parted and _holds_tests(path))
-    files = sorted(path for folder in parted for path in folder.iterdir() if _holds_tests(path))
-    machine = [path for path in files if path.stem in MACHINE]
-    dear = sorted((path for path in files if path.stem in DEAREST), key=lambda path: DEAREST.index(path.stem))
-    others = [path for path in files if path not in {*machine, *dear}]
-    parts = [others[start : start + FILES] for start in range(0, len(others), FILES)]
-    return [machine, *([path] for path in dear), whole, *parts]
+    system, *rest = (sorted(filter(_holds_tests, folder.iterdir())) for folder in parted)
+    changing = [path for path in system if path.stem in CHANGING]
+    unconcerned = [[path] for path in system if path.stem in UNCONCERNED]
+    others = [path for path in system if path.stem not in CHANGING + UNCONCERNED]
+    return changing, [*unconcerned, whole, *_parts([path for files in rest for path in files])], _parts(others)
 
 
 def _holds_tests(path: Path) -> bool:
     return path.match("test_*.py") or any(path.rglob("test_*.py"))
 
 
-def run(share: list[Path]) -> subprocess.CompletedProcess[bytes]:
-    """Run a share; gives what pytest printed, and its exit code."""
+def _parts(files: list[Path]) -> list[Share]:
+    dear = sorted((path for path in files if path.stem in DEAREST), key=lambda path: DEAREST.index(path.stem))
+    others = [path for path in files if path not in dear]
+    return [*([path] for path in dear), *(others[at : at + FILES] for at in range(0, len(others), FILES))]
+
+
+Done = subprocess.CompletedProcess[bytes]
+
+
+def run(share: Share, after: list[Future[Done]]) -> Done:
+    """Run a share when others have ended; gives what pytest printed, and its exit code."""
+    wait(after)
     command = [sys.executable, "-m", "pytest", *sys.argv[1:], *map(str, share)]
     return subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
@@ -55,8 +65,12 @@ def run(share: list[Path]) -> subprocess.CompletedProcess[bytes]:
 def main() -> int:
     """Run all; gives an exit code of pytest that is not 0, if there is one."""
     code = 0
+    changing, beside, after = shares()
     with ThreadPoolExecutor(AT_ONCE) as processes:
-        for ended in as_completed([processes.submit(run, share) for share in shares()]):
+        first = processes.submit(run, changing, [])
+        begun = [processes.submit(run, share, []) for share in beside]
+        begun += [processes.submit(run, share, [first]) for share in after]
+        for ended in as_completed([first, *begun]):
             done = ended.result()
             sys.stdout.buffer.write(done.stdout)
             sys.stdout.flush()
