@@ -18,6 +18,7 @@ from backout.config.find import load
 from backout.config.values import Environment
 from backout.errors import InterruptedError, UsageError
 from backout.flow.calm import FIELDS, Asked, Calm, Closing, meant
+from backout.flow.incidents import current
 from backout.model.incident import OPEN
 from backout.render.letter import next_working_day
 
@@ -36,9 +37,9 @@ def calm(options: Namespace) -> int:
         raise UsageError(f"--review {options.review} is over.", next="Name a day that is to come.")
     if options.word is not None and not options.word.strip():
         raise UsageError("--word says why it is over; it is empty.", next='backout calm --word "why you say so"')
-    if options.environment is not None:
-        config.environment(options.environment)
     with contextlib.closing(bootstrap.journal()) as journal:
+        if options.environment is not None and current(journal, environment=options.environment) is None:
+            config.environment(options.environment)  # panic opens one on any name; else a misspelt one is told
         name = meant(journal, options.incident, options.environment)
         one = Calm(journal, config, str(who()), name, bootstrap.new_change_id)
         closing = Closing(options.word or "", options.review, _given(options))

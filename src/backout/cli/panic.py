@@ -94,10 +94,13 @@ def _heard(words: Sequence[str], environments: Sequence[str]) -> Heard:
 def _config(heard: Heard, remarks: list[str]) -> Config:
     """Read backout.toml; one that cannot be read is as good as none, and is told of in the end."""
     try:
-        return load(heard.options.get("--config"))
+        config = load(heard.options.get("--config"))
     except BackoutError as error:
         remarks.append(f"{error.what} {error.next}".strip())
         return Config()
+    if config.path is None:
+        remarks.append("There is no backout.toml here or above: nothing is known of hosts, checks and clients.")
+    return config
 
 
 def _alarm(heard: Heard, config: Config, remarks: list[str]) -> Alarm:
@@ -226,6 +229,8 @@ class _Desk:
         sys.stderr.write(f"{question} ")
         sys.stderr.flush()
         line = sys.stdin.readline()
+        if not line:
+            sys.stderr.write("\n")
         return line.strip() if line else None
 
     def _questions(self) -> None:
@@ -251,6 +256,9 @@ class _Desk:
             sys.stderr.write(self._screen.visible(remark) + "\n")
         for error in one.trouble:
             sys.stderr.write(self._screen.visible(f"{error.what} {error.state} {error.next}".strip()) + "\n")
+        if self._can_ask and not one.exit_code:
+            on = " ".join(("", *one.alarm.option))
+            sys.stderr.write(f"It stays open until backout calm{on}; add to it with backout note{on} TEXT.\n")
         if one.exit_code:
             sys.stderr.write("No incident could be recorded. Write down what you do, and when.\n")
         return one.exit_code

@@ -182,6 +182,7 @@ def pause(session: Session, units: list[str], new: str) -> None:
         "release": __version__,
         "who": str(session.who),
         "why": "so that it does not apply again what was taken back",
+        "environment": None if session.environment is None else session.environment.name,
     }
     session.link.ask(
         "pause", units=units, new=new, body={**body, "command": ["backout", "pause", *units], "checks": []}

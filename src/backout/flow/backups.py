@@ -8,7 +8,7 @@ from typing import Any
 from backout.config.values import LOCAL, Backup
 from backout.flow.instant import instant
 from backout.model.incident import ENTRY, LINE, Entry, Incident, Row
-from backout.model.situation import RESTORE, Made, made
+from backout.model.situation import RESTORE, Made, Tried, made
 
 Do = Callable[..., list[str]]
 """Writes the command that does something on the first host, and records it under a name: the name, then the words."""
@@ -28,7 +28,6 @@ def do_there(hosts: Sequence[str], option: Sequence[str], name: str, *words: str
 def told(backup: Backup, known: Made, now: float, do: Do) -> dict[str, Any]:
     """Tell of a backup: how old the last one is, how another one is made, and how its restore is tested."""
     age_s = None if known.made_at is None else now - known.made_at
-    tried = known.tried
     return {
         "name": backup.name,
         "command": do(backup.name, backup.run),
@@ -38,9 +37,14 @@ def told(backup: Backup, known: Made, now: float, do: Do) -> dict[str, Any]:
         "restore_test": backup.restore_test,
         "restore": None if backup.restore_test is None else do(backup.name + RESTORE, backup.restore_test),
         "restored_at": None if known.restored_at is None else instant(known.restored_at),
-        "tested": None if tried is None else {**tried._asdict(), "at": instant(tried.at)},
+        "tested": _attempt(known.tried),
+        "failed": _attempt(known.failed),
         "untested": is_untested(backup, known),
     }
+
+
+def _attempt(tried: Tried | None) -> dict[str, Any] | None:
+    return None if tried is None else {**tried._asdict(), "at": instant(tried.at)}
 
 
 def is_untested(backup: Backup, known: Made) -> bool:

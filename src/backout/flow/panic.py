@@ -225,9 +225,9 @@ class Panic:
         return [SAVE, *(self._live(calls, BACKING_UP + one.name, one.run, one.within_s) for one in at_once)]
 
     def _is_due(self, backup: Backup, known: Mapping[str, Made]) -> bool:
-        """Tell whether a backup is to be made now: those that are made at once, once in an incident."""
-        made_at = known[backup.name].made_at
-        return backup.at_panic and (made_at is None or made_at < self.declared_at)
+        """Tell whether a backup is to be made now: those that are made at once, tried once in an incident."""
+        made_at, failed = known[backup.name].made_at or 0.0, known[backup.name].failed
+        return backup.at_panic and max(made_at, failed.at if failed else 0.0) < self.declared_at
 
     def untested(self) -> list[str]:
         """Name the backups that were made in this incident, and whose restore could be tested, and was not since."""

@@ -81,7 +81,7 @@ class Health(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """A test of a restore: when it was begun, what came of it, and how long it took."""
+    """An attempt at a backup or at its restore: when it was begun, what came of it, and how long it took."""
 
     at: float
     exit_code: int
@@ -89,11 +89,15 @@ class Tried(NamedTuple):
 
 
 class Made(NamedTuple):
-    """When a backup was made last and went well, the last test of its restore, and the last one that went well."""
+    """When a backup was made last and went well, the last test of its restore, and the last one that went well.
+
+    `failed` is the last attempt to make it, where that came to nothing.
+    """
 
     made_at: float | None = None
     tried: Tried | None = None
     restored_at: float | None = None
+    failed: Tried | None = None
 
 
 def entries_of(documents: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
@@ -260,10 +264,14 @@ def made(entries: Iterable[Entry], name: str) -> Made:
     for entry in sorted(entries, key=lambda entry: entry.at):
         body = entry.body
         done = body.get("name" if entry.kind == BACKUP else "as")
-        if done == name and body.get("exit_code") == 0:
-            found = found._replace(made_at=entry.at)
-        elif done == name + RESTORE and _TRIED(body):
-            tried = Tried(entry.at, body["exit_code"], float(body["duration_s"]))
+        if done not in (name, name + RESTORE) or not _TRIED(body):
+            continue
+        tried = Tried(entry.at, body["exit_code"], float(body["duration_s"]))
+        if done == name and tried.exit_code == 0:
+            found = found._replace(made_at=entry.at, failed=None)
+        elif done == name:
+            found = found._replace(failed=tried)
+        else:
             restored_at = entry.at if tried.exit_code == 0 else found.restored_at
             found = found._replace(tried=tried, restored_at=restored_at)
     return found

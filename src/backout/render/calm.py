@@ -61,6 +61,9 @@ def _paused(row: Mapping[str, Any]) -> str:
 def _backup(row: Mapping[str, Any], screen: Screen, zone: tzinfo | None) -> str:
     """Say how old a backup is, and what is known of its restore; what nobody tested yet, with how that is done."""
     made = f"last {moment_text(row['made_at'], zone)}" if row["made_at"] else "none on record"
+    failed = row["failed"]
+    if failed is not None:
+        made += f", FAILED {moment_text(failed['at'], zone)}, exit code {failed['exit_code']}"
     old = ", longer ago than it may be" if row["made_at"] and row["too_old"] else ""
     restored = f"restored {moment_text(row['restored_at'], zone)}" if row["restored_at"] else "never seen restored"
     tested = row["tested"]

@@ -162,7 +162,11 @@ class Drawing:
         """Say when it was made last, and whether that is longer ago than it may be."""
         last = f"last {self._when(row['made_at'])}" if row["made_at"] else "none on record"
         limit = f", more than {_age(row['max_age_s'])} ago" if row["made_at"] and row["too_old"] else ""
-        return self._red(last + limit) if row["too_old"] else last
+        told = self._red(last + limit) if row["too_old"] else last
+        failed = row["failed"]
+        if failed is None:
+            return told
+        return told + ", " + self._red(f"FAILED {self._when(failed['at'])}, exit code {failed['exit_code']}")
 
     def _tested(self, row: Mapping[str, Any]) -> str:
         """Say what the last test of its restore came to, and when one last went well."""
@@ -182,7 +186,8 @@ class Drawing:
     def _saved(self, row: Mapping[str, Any]) -> str:
         left = len(row["left_out"]) + row["more_left_out"]
         without = f", {left} left out, such as {row['left_out'][0]}" if left else ""
-        what = f"{row['files']} file{'' if row['files'] == 1 else 's'}, {-(-row['size_bytes'] // 1024)} KiB{without}"
+        files = f"{row['files']} file{'' if row['files'] == 1 else 's'}" if row["files"] else "no watched files"
+        what = f"{files}, {-(-row['size_bytes'] // 1024)} KiB{without}" if row["files"] or left else files
         saved = "Saved before" if row["again"] else "Saved"
         return self._screen.visible(f"{saved} on {row['host']}: {what}: {row['where']}")
 
@@ -212,7 +217,7 @@ class Drawing:
         lines = []
         for row, known in zip(rows, before, strict=True):
             if row["error"] and row["error"] != known["error"]:
-                lines.append(self._cut(self._screen.visible(_about(row["host"], row["error"]["what"]))))
+                lines.append(self._screen.visible(_about(row["host"], row["error"]["what"])))
             elif row["answered"] and not known["answered"]:
                 lines.append(self._screen.visible(f"{row['host']} answers at {self._now:%H:%M:%S}."))
         return lines

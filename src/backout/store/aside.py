@@ -335,8 +335,10 @@ class KeepingJournal:
             self._fail(error)
 
     def _fail(self, error: BackoutError) -> None:
+        """Say why it fails; what fails after that, fails because of it."""
+        if not self._fails:
+            self._complain(" ".join(filter(None, (error.what, error.next))))
         self._fails = True
-        self._complain(" ".join(filter(None, (error.what, error.next))))
 
     def _complain(self, what: str) -> None:
         if what not in self.complaints:

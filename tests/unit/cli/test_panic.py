@@ -176,6 +176,9 @@ def test_an_environment_that_nobody_knows_has_its_incident(panic: Panic) -> None
     code, told = document(panic, "-e", "warehouse")
     assert (code, only().environment, told["hosts"]) == (0, "warehouse", [])
     assert "No environment 'warehouse' is configured" in told["remarks"][0]
+    assert cli.run(["calm", "-e", "warehouse", "--word", "it was the wrong name", "--quiet"]) == 0
+    assert only().state == "resolved"
+    assert cli.run(["calm", "-e", "wharehouse"]) == 2
 
 
 def test_a_damaged_journal_is_said_and_what_is_new_lies_aside(panic: Panic, tmp_path: Path) -> None:
@@ -303,6 +306,19 @@ def test_a_backup_that_was_made_can_be_tried_and_what_came_of_it_is_told(
     assert "Test now" not in said
     (row,) = document(panic)[1]["backups"]
     assert (row["untested"], row["tested"]["exit_code"], row["restored_at"]) == (False, 0, row["tested"]["at"])
+
+
+def test_a_backup_that_failed_is_not_tried_again_unasked(panic: Panic, tmp_path: Path) -> None:
+    """A dump that fails may be what a struggling database cannot bear, and each who joins would make another."""
+    with (tmp_path / "backout.toml").open("a") as config:
+        text = RESTORED.format(folder=tmp_path, what="rows")
+        config.write(text.replace("echo rows >", f"echo x >> {tmp_path}/n; false # "))
+    _, said = panic()
+    assert "Backup dump failed with exit code 1." in said
+    _, said = panic()
+    assert "  dump: none on record, FAILED " in said
+    assert "    backout do --as dump -- " in said
+    assert (tmp_path / "n").read_text() == "x\n"
 
 
 def test_a_backup_that_could_not_be_restored_is_told_beside_its_age(panic: Panic, tmp_path: Path) -> None:

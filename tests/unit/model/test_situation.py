@@ -134,5 +134,5 @@ def test_a_backup_is_as_old_as_the_last_one_that_went_well_and_as_good_as_its_la
         line(10, "command", **{"as": "dump"}),
         line(60, "backup", name="dump restore", exit_code="none"),
     ]
-    assert made(entries, "dump") == Made(30, Tried(50, 3, 2.0), 20)
+    assert made(entries, "dump") == Made(30, Tried(50, 3, 2.0), 20, Tried(40, 1, 2.0))
     assert made(entries, "other") == Made()
