@@ -33,6 +33,22 @@ def test_hosts_that_are_alike_get_the_change_in_waves_under_one_id(shops: Shops)
     assert shops.lines == [0, 0, 0]
 
 
+def test_how_long_a_rehearsal_took_on_the_slowest_host_is_known_to_panic_and_to_colleagues(shops: Shops) -> None:
+    """It is one way out, not three; what was let go is in our journal, what was refused in the hosts' ledgers."""
+    backout, config = shops.world.backout, shops.world.backout.folder / "backout.toml"
+    more = f'sleep "$(expr "$(hostname)" = web2)"; echo more = yes >> {shops.app}/conf'
+    config.write_text(f"{config.read_text()}[commands.more]\nnetwork = 'none'\nrun = '''{more}'''\n")
+    assert backout.json("rehearse", "-e", "prod", "more")[1] == 0
+    ways = backout.json("panic", "-e", "prod")[0]["ways"]
+    assert [(way["name"], way["rehearsed"]["failed"], way["rehearsed"]["duration_s"] >= 1) for way in ways] == [
+        ("more", False, True)
+    ]
+    assert backout.json("run", "-e", "prod", "more")[1] == 3
+    other = {"XDG_STATE_HOME": str(shops.world.folder / "another")}
+    (way,) = backout.json("panic", "-e", "prod", environ=other)[0]["ways"]
+    assert (way["name"], way["rehearsed"]["duration_s"] >= 1) == ("more", True)
+
+
 def test_nothing_is_applied_without_an_answer_and_the_digest_is_told(shops: Shops) -> None:
     """Exit 3, and each host's record says that it was refused there."""
     document, code = shops.world.backout.json(*shops.words())
