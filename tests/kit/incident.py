@@ -43,7 +43,9 @@ class Told:
 
     def notice(self, at: float, name: str, type: str = "first", state: str = "sent", **fields: Any) -> None:
         """Add a notice to the client, and what became of it."""
+        (html,) = self.journal.keep([b"<p>p"])
         more = {"audience": "client", "status": "investigating", "impact": "critical", "subject": "s", "plain": "p"}
+        more["html"] = html
         target = "mailto:ops@client.example"
         told: Mapping[str, Any] = {**more, "notice": name, "type": type, "fields": fields, "targets": [target]}
         self.line(at, "notice", "s", **told)

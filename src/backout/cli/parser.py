@@ -339,8 +339,10 @@ def _search(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None
 
 
 def _import(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    verb = _verb(verbs, shared, "import", "take in postmortems that were written elsewhere, to be found", "search")
-    verb.add_argument("files", nargs="+", metavar="FILE", help="Markdown or text, with or without front matter")
+    text = "take in postmortems that were written elsewhere, or an incident that a colleague exported"
+    verb = _verb(verbs, shared, "import", text, "search")
+    told = "Markdown or text, with or without front matter; or an incident as JSON"
+    verb.add_argument("files", nargs="+", metavar="FILE", help=told)
 
 
 def _look(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -1,4 +1,7 @@
-"""`backout import`: postmortems that were written elsewhere become part of what is searched, each stored once."""
+"""`backout import`: postmortems that were written elsewhere become part of what is searched, each stored once.
+
+An incident that was exported as JSON is taken in as one: see `handover`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from typing import Any
 
 from backout.config.front import read
 from backout.errors import BackoutError, UsageError
+from backout.flow import handover
 from backout.flow.instant import instant
 from backout.flow.search import POSTMORTEM
+from backout.model import shape
 from backout.model.digest import canonical
 from backout.model.redact import redact
 from backout.store.folders import title_of
@@ -35,27 +40,46 @@ def take_in(
     rows: list[dict[str, Any]] = []
     errors: list[BackoutError] = []
     for file in files:
+        row: dict[str, Any] = {"source": file, "title": None, "entry": None, "new": False, "error": None}
         try:
-            body, at = _read(file, time.time() if now is None else now)
+            text = _text(file)
+            if text.lstrip().startswith("{"):
+                row |= _incident(journal, text, file)
+            else:
+                row |= _postmortem(journal, who, known, _read(text, file, time.time() if now is None else now))
         except BackoutError as error:
             errors.append(error)
-            rows.append({"source": file, "title": None, "entry": None, "new": False, "error": error.document()})
-            continue
-        key = _key(body)
-        new = key not in known
-        if new:
-            known[key] = journal.append(at=at, actor=who, type=POSTMORTEM, body=body).seq
-        rows.append({"source": file, "title": body["title"], "entry": known[key], "new": new, "error": None})
+            row["error"] = error.document()
+        rows.append(row)
     return {"schema": "backout.imported/1", "files": rows, "exit_code": WRONG if errors else DONE}, errors
+
+
+def _incident(journal: Journal, text: str, file: str) -> dict[str, Any]:
+    try:
+        told = shape.load(text)
+    except ValueError:
+        told = None
+    taken = handover.take_in(journal, told, file)
+    return {"title": taken.title, "incident": taken.incident, "lines": taken.lines, "new": taken.lines > 0}
+
+
+def _postmortem(
+    journal: Journal, who: str, known: dict[bytes, int], read: tuple[dict[str, Any], float]
+) -> dict[str, Any]:
+    body, at = read
+    key = _key(body)
+    new = key not in known
+    if new:
+        known[key] = journal.append(at=at, actor=who, type=POSTMORTEM, body=body).seq
+    return {"title": body["title"], "entry": known[key], "new": new}
 
 
 def _key(body: Mapping[str, Any]) -> bytes:
     return canonical({name: body.get(name) for name in _SAME})
 
 
-def _read(file: str, now: float) -> tuple[dict[str, Any], float]:
-    """Read one file; gives the body of its event, without secrets, and when it happened."""
-    text = _text(file)
+def _read(text: str, file: str, now: float) -> tuple[dict[str, Any], float]:
+    """Read one file's text; gives the body of its event, without secrets, and when it happened."""
     front, rest = read(text, file)
     front = {key: _redacted(value) for key, value in front.items()}
     at = _date(front, text, file)
@@ -83,9 +107,11 @@ def _text(file: str) -> str:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise _wrong(f"{file} is no file.")
             data = opened.read(_LARGEST_BYTES + 1)
+            if data.lstrip().startswith(b"{"):  # an incident, with all that its commands wrote
+                data += opened.read()
     except OSError as error:
         raise _wrong(f"{file} cannot be read: {error.strerror}.") from None
-    if len(data) > _LARGEST_BYTES:
+    if len(data) > _LARGEST_BYTES and not data.lstrip().startswith(b"{"):
         raise _wrong(f"{file} is larger than {_LARGEST_BYTES // 1024 // 1024} MiB.")
     try:
         return data.decode("utf-8")

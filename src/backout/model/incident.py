@@ -145,7 +145,9 @@ def _stated(rows: Iterable[Row]) -> list[Incident]:
 
 def _entry(row: Row) -> Entry:
     body = row.body
-    return Entry(row.seq, row.at, row.recorded_at, row.actor, body["kind"], body["text"], body)
+    heard: Any = body.get("recorded_at")  # by the journal from which it was handed over
+    recorded_at = float(heard) if shape.number(heard) else row.recorded_at
+    return Entry(row.seq, row.at, recorded_at, row.actor, body["kind"], body["text"], body)
 
 
 def _told(incident: Incident, lines: list[Entry], ledger: Iterable[Row]) -> Incident:

@@ -69,10 +69,14 @@ def entry(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None) 
 
 def imported(document: dict[str, Any], screen: Screen) -> str:
     """Draw what was taken in of each file; what is wrong with the others is told as errors are."""
-    rows = [row for row in document["files"] if row["entry"] is not None]
+    rows = [row for row in document["files"] if row["error"] is None]
     return text_of([Text(screen.visible(_taken(row))) for row in rows], screen)
 
 
 def _taken(row: dict[str, Any]) -> str:
+    if row.get("incident"):
+        lines = "1 line" if row["lines"] == 1 else f"{row['lines']} lines"
+        what = f"{lines} taken in of" if row["new"] else "nothing is new of"
+        return f"{row['source']}: {what} incident {row['incident']}: {row['title']}"
     what = "taken in" if row["new"] else "was here already"
     return f"{row['source']}: {what} as entry {row['entry']}: {row['title']}"
