@@ -46,7 +46,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     elif unread:
         if not takes_words:
             _require_dashes(options, words[:split], unread)
-        parser.error(f"unrecognized arguments: {' '.join(unread)}")
+        raise UsageError(f"Unrecognized arguments: {' '.join(unread)}.", next=f"backout {options.verb} --help")
     options.command = words[split + 1 :]
     if options.verb == "show" and re.fullmatch(r"i[0-9]{8}-.*", options.change):
         options.on_host = False  # an incident is in the journal
@@ -57,7 +57,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _require_dashes(options: argparse.Namespace, words: list[str], unread: list[str]) -> None:
     """Propose the line that was meant where a command stands without `--`: from the first word that is no option."""
-    name = getattr(options, "name", None)
+    name = getattr(options, "name", None if unread[0].startswith("-") else unread[0])
     at = words.index(name) if name in words else len(words)
     if not getattr(options, "takes_command", False) or set(unread) & set(words[:at]):
         return

@@ -120,8 +120,8 @@ class Delivery(NamedTuple):
     """Where one notice stands at one target.
 
     `id` is the seq of the entry that announced the last attempt, by which a person names it; 0 where there was none.
-    `at` is when that state was reached. `overtaken` tells that a later word of the same incident got there: this one
-    would only confuse.
+    `at` is when that state was reached. `overtaken` tells that a later word of the same incident is there, or on its
+    way: this one would only confuse.
     """
 
     notice: str
@@ -325,14 +325,16 @@ def _moved(before: Delivery, entry: Entry) -> Delivery:
 
 
 def _overtaken(found: dict[tuple[str, str], Delivery]) -> dict[tuple[str, str], Delivery]:
-    """Mark what a later word to the same audience made old; a letter is no such word, and never old."""
-    arrived: set[tuple[str, str]] = set()
+    """Mark what a later word to the same audience made old; a letter is made old by a letter alone.
+
+    One that was given up made nothing old.
+    """
+    later: set[tuple[str, str, bool]] = set()
     for key, one in reversed(list(found.items())):
-        place = one.audience, one.target
-        if one.type != LETTER:
-            found[key] = one._replace(overtaken=place in arrived)
-            if one.state == SENT:
-                arrived.add(place)
+        place = one.audience, one.target, one.type == LETTER
+        found[key] = one._replace(overtaken=place in later)
+        if one.state != GIVEN_UP:
+            later.add(place)
     return found
 
 

@@ -81,7 +81,7 @@ def _ways(place: dict[str, Any], zone: tzinfo | None) -> tuple[str, Sequence[str
     """Say what comes of a delivery that is not known to be there, and the commands for it."""
     state, name = place["state"], place["id"]
     if place["overtaken"]:
-        return "A later word arrived there: this one is not sent any more.", ()
+        return "A later word is there, or on its way: this one is not sent any more.", ()
     if state == "unknown":
         sentence = "It may be there. Ask them, then say that it is, or send it again:"
         return sentence, (f"backout tell --sent {name}", f"backout tell --again {name}")

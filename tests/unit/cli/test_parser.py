@@ -137,8 +137,8 @@ def test_a_command_after_two_dashes_is_refused_by_all_others(verb: str) -> None:
     [
         ("", "COMMAND", "backout --help"),
         ("rehaerse -- true", "rehaerse", "backout --help"),
-        ("--bogus log", "--bogus", "backout --help"),
-        ("run --bogus -- true", "--bogus", "backout --help"),
+        ("--bogus log", "--bogus", "backout log --help"),
+        ("run --bogus -- true", "--bogus", "backout run --help"),
         ("rehearse --timeout 0 -- true", "'0' leaves the command no time", "backout rehearse --help"),
         ("run --timeout 0.0m -- true", "'0.0m' leaves the command no time", "backout run --help"),
         ("run --accept 7 -- true", "'7' is not a digest", "backout run --help"),
@@ -147,7 +147,7 @@ def test_a_command_after_two_dashes_is_refused_by_all_others(verb: str) -> None:
         ("run --timeout soon -- true", "'soon' is not a duration", "backout run --help"),
         ("run --ok-exit ok -- true", "'ok' is not a list of exit codes", "backout run --help"),
         ("rehearse --expect", "--expect", "backout rehearse --help"),
-        ("rehearse --yes -- true", "--yes", "backout --help"),
+        ("rehearse --yes -- true", "--yes", "backout rehearse --help"),
         ("back --keep-edits --discard-edits", "not allowed with", "backout back --help"),
     ],
 )
@@ -164,6 +164,7 @@ def test_wrong_usage_is_an_error_that_names_the_place_and_the_help(line: str, wh
     ("line", "next"),
     [
         ("rehearse echo hi", "backout rehearse -- echo hi"),
+        ("do -e web1 ls -l /srv", "backout do -e web1 -- ls -l /srv"),
         ("run --why 'a b' apt-get -y install nginx", "backout run --why 'a b' -- apt-get -y install nginx"),
         (
             "-q rehearse --network none pip install -U 'flask>3'",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from backout.model.incident import Entry, Incident, Row, fold
+from backout.model.incident import RESOLVED, Entry, Incident, Row, fold
 from backout.model.notice import (
     FIELDS,
     FIRST,
@@ -191,9 +191,16 @@ def test_a_failed_delivery_waits_longer_each_time_until_it_is_given_up() -> None
 def test_a_word_that_a_later_one_overtook_is_not_sent_any_more() -> None:
     """What says "investigating" and arrives after "resolved" would start it all again."""
     told = [notice(200), delivery(201, "failed"), notice(300, "n2", UPDATE)]
-    assert not deliveries(entries(*told))["n1", CLIENT].overtaken
-    late = deliveries(entries(*told, delivery(301, "sent", "n2")))["n1", CLIENT]
-    assert (late.overtaken, late.retry_at, late.is_lost) == (True, None, False)
+    for later in ([], [delivery(301, "failed", "n2")], [delivery(301, "sent", "n2")]):
+        late = deliveries(entries(*told, *later))["n1", CLIENT]
+        assert (late.overtaken, late.retry_at, late.is_lost) == (True, None, False)
+    assert not deliveries(entries(*told, delivery(301, "given up", "n2")))["n1", CLIENT].overtaken
+
+
+def test_a_letter_makes_old_no_word_but_a_letter() -> None:
+    """Who asked for the letter twice while the mail server was down does not write to the client twice."""
+    told = [notice(200, "n1", RESOLVED), notice(300, "n2", LETTER), notice(400, "n3", LETTER)]
+    assert [one.overtaken for one in deliveries(entries(*told)).values()] == [False, True, False]
 
 
 def test_the_name_of_a_target_holds_no_secret() -> None:

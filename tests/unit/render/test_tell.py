@@ -36,7 +36,7 @@ def test_doubtful_words_are_marked_where_they_stand_and_named_below() -> None:
         ({}, ["FAILED", "550 5.1.1 no such user here", "backout tell --retry"]),
         ({"state": "given up", "retry_at": None}, ["GIVEN UP", "backout tell --again 6"]),
         ({"state": "unknown", "retry_at": None}, ["UNKNOWN", "backout tell --sent 6", "backout tell --again 6"]),
-        ({"overtaken": True, "retry_at": None}, ["A later word arrived there"]),
+        ({"overtaken": True, "retry_at": None}, ["A later word is there, or on its way"]),
     ],
 )
 def test_what_did_not_arrive_says_what_to_do(changed: dict[str, Any], said: list[str]) -> None:
