@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from backout.errors import FailedError, NotPossibleError
+from backout.host import compiled
 from backout.link import ssh, zipapp
 
 PRIVATE = 0o700
@@ -45,7 +46,9 @@ def test_all_of_the_host_half_can_be_used_inside_its_file(tmp_path: Path) -> Non
         import sys
         loader = {"__name__": "__main__"}
         exec(open(sys.argv[2]).read(), loader)
-        loader["let_import"](loader["compiled"](sys.argv[1], open(sys.argv[1], "rb").read()), sys.argv[1])
+        rest = loader["executed"](open(sys.argv[3]).read())
+        code = rest.compiled(sys.argv[1], open(sys.argv[1], "rb").read())
+        rest.let_import(sys.argv[1], loader["parts_of"](code))
         from backout import host
         from backout.host import serve, shims
         from backout.lens import meaning, noise
@@ -56,11 +59,9 @@ def test_all_of_the_host_half_can_be_used_inside_its_file(tmp_path: Path) -> Non
             shims.build(os.fsencode(folder) + b"/shims")
         print(len(noise.rules()))
     """
+    files = (tmp_path / "half.pyz", tmp_path / "loader.py", Path(str(compiled.__file__)))
     done = subprocess.run(
-        [sys.executable, "-I", "-c", script, str(tmp_path / "half.pyz"), str(tmp_path / "loader.py")],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-I", "-c", script, *map(str, files)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
