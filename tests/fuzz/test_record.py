@@ -18,14 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backout.errors import BackoutError
-from backout.host import serve
+from backout.host import orders, requests, serve
 from backout.host.acting import Acting
 from backout.host.archive import Archive
 from backout.host.gc import collect
 from backout.host.ledger import Ledger
 from backout.host.mend import mend
 from backout.host.plan import pack_plan, undo_plan, unpack_plan
-from backout.host.requests import ARGUMENTS
 from backout.link.wire import Link
 from backout.model import pieces, shape
 from backout.model.chain import GENESIS, link_hash
@@ -280,7 +279,9 @@ def test_a_hostile_request_is_answered(line: bytes) -> None:
 
 def test_every_operation_is_a_method_of_the_host_half() -> None:
     """The table of arguments is what may be asked; a name in it that nothing answers would be a traceback."""
-    assert all(hasattr(serve.Host, operation) != hasattr(Acting, operation) for operation in ARGUMENTS)
+    arguments = [*requests.ARGUMENTS, *orders.ARGUMENTS]
+    assert len(arguments) == len(set(arguments))
+    assert all(hasattr(serve.Host, operation) != hasattr(Acting, operation) for operation in arguments)
 
 
 class _Speaker:

@@ -11,15 +11,17 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backout.errors import FailedError, NeedsPersonError, NotPossibleError, RefusedError
 from backout.host.files import is_held, make_private, read_whole, sync_folder
 from backout.host.trouble import HALF_WAY, RECOVER, told
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
-from backout.model.ledger import FORMAT, LedgerEntry, entry_from
 from backout.model.shape import load, text, whole
+
+if TYPE_CHECKING:  # imported where there are entries: what a host has no record of need not be understood
+    from backout.model.ledger import LedgerEntry
 
 _PATIENCE_S = 10.0
 
@@ -51,9 +53,11 @@ class Ledger:
         return entries
 
     def _entry(self, number: int, line: bytes, prev: str) -> LedgerEntry:
+        from backout.model.ledger import FORMAT, entry_from
+
         try:
             document = load(line)
-            newer = _newer(document)
+            newer = _newer(document, FORMAT)
             entry = None if newer else entry_from(document)
         except ValueError as error:
             raise self._corrupt(number, "cannot be read") from error
@@ -77,6 +81,8 @@ class Ledger:
 
     def append(self, change: str, kind: str, body: dict[str, Any]) -> LedgerEntry:
         """Add one entry; when this returns, it is on disk. The lock must be held."""
+        from backout.model.ledger import FORMAT, LedgerEntry
+
         try:
             entries = self.entries()
         except FailedError as error:  # reading changes nothing, but what the entry was to tell of is under way
@@ -159,9 +165,30 @@ class Ledger:
             self._lock = None
 
 
-def _newer(document: Any) -> str:
-    """Name the release that reads a line of a newer format; empty for one that we read."""
-    if not isinstance(document, dict) or not whole(document.get("format")) or document["format"] <= FORMAT:
+def is_lost(ledger: Ledger) -> bool:
+    """Tell whether there are changes beside a ledger that is not there: it is made before the first of them."""
+    return not os.path.exists(ledger.path) and bool(changes_of(ledger))
+
+
+def lost(ledger: Ledger) -> NeedsPersonError:
+    """Say that it is."""
+    kept = len(changes_of(ledger))
+    return NeedsPersonError(
+        f"The ledger {os.fsdecode(ledger.path)} is not there, but {kept} changes are kept beside it.",
+        state=f"Nothing was changed; the pre-images under {os.fsdecode(ledger.state)} are untouched.",
+        next="backout recover",
+    )
+
+
+def changes_of(ledger: Ledger) -> set[str]:
+    """Name the changes of which something is kept beside a ledger."""
+    folder = ledger.state + b"/changes"
+    return {os.fsdecode(name) for name in os.listdir(folder)} if os.path.isdir(folder) else set()
+
+
+def _newer(document: Any, known: int) -> str:
+    """Name the release that reads a line of a newer format than is known; empty for one that we read."""
+    if not isinstance(document, dict) or not whole(document.get("format")) or document["format"] <= known:
         return ""
     body = document.get("body")
     release = body.get("release") if isinstance(body, dict) else None

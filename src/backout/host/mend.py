@@ -12,25 +12,11 @@ from typing import Any
 
 from backout.errors import BackoutError, NeedsPersonError
 from backout.host.files import read_whole, sync_folder, write_durably
-from backout.host.ledger import Ledger
+from backout.host.ledger import Ledger, changes_of, is_lost
 from backout.model.chain import GENESIS, link_hash
 from backout.model.digest import canonical
 from backout.model.ledger import ENTRY, LedgerEntry, entry_from
 from backout.model.shape import load
-
-
-def is_lost(ledger: Ledger) -> bool:
-    """Tell whether there are changes beside a ledger that is not there: it is made before the first of them."""
-    return not os.path.exists(ledger.path) and bool(_changes(ledger))
-
-
-def lost(ledger: Ledger) -> NeedsPersonError:
-    """Say that it is."""
-    return NeedsPersonError(
-        f"The ledger {os.fsdecode(ledger.path)} is not there, but {len(_changes(ledger))} changes are kept beside it.",
-        state=f"Nothing was changed; the pre-images under {os.fsdecode(ledger.state)} are untouched.",
-        next="backout recover",
-    )
 
 
 def mend(ledger: Ledger, copies: Iterable[Mapping[str, Any]]) -> int:
@@ -47,7 +33,7 @@ def mend(ledger: Ledger, copies: Iterable[Mapping[str, Any]]) -> int:
     lines = _lines(ledger)
     here = [entry for entry in map(_entry, lines) if entry is not None]
     whole = _longest([*_ours(ledger, copies), *here])
-    untold = _changes(ledger) - {entry.change for entry in whole}
+    untold = changes_of(ledger) - {entry.change for entry in whole}
     if len(whole) < len(lines) or (not lines and untold):
         raise _cannot(ledger, len(whole))
     _replace(ledger, whole)
@@ -69,11 +55,6 @@ def _longest(known: Sequence[LedgerEntry]) -> list[LedgerEntry]:
     return chain
 
 
-def _changes(ledger: Ledger) -> set[str]:
-    folder = ledger.state + b"/changes"
-    return {os.fsdecode(name) for name in os.listdir(folder)} if os.path.isdir(folder) else set()
-
-
 def _lines(ledger: Ledger) -> list[bytes]:
     try:
         return read_whole(ledger.path).split(b"\n")[:-1]
@@ -90,7 +71,7 @@ def _entry(line: bytes) -> LedgerEntry | None:
 
 def _ours(ledger: Ledger, copies: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
     """Choose the copies that can be of this ledger: a user's journal has learned from others, too."""
-    host, kept = os.uname().nodename, _changes(ledger)
+    host, kept = os.uname().nodename, changes_of(ledger)
     found = (entry_from(copy) for copy in copies if ENTRY(copy))
     return [entry for entry in found if entry.host == host and entry.change in kept]
 

@@ -18,7 +18,6 @@ _FLAGS = {
     b"nodiratime": NODIRATIME,
     b"relatime": RELATIME,
 }
-_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
@@ -77,7 +76,9 @@ def _mount(line: bytes) -> Mount:
 
 
 def _plain(name: bytes) -> bytes:
-    return _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), name)
+    if b"\\" not in name:  # of nearly all
+        return name
+    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), name)
 
 
 def is_below(path: bytes, folder: bytes) -> bool:

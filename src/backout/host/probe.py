@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from backout.errors import BackoutError
 from backout.host import capabilities, seccomp
 from backout.host.folders import remove_tree
-from backout.host.ledger import Ledger, make_state
+from backout.host.ledger import Ledger, is_lost, lost, make_state
 from backout.host.libc import RENAME_EXCHANGE, renameat2
-from backout.host.mend import is_lost, lost
 from backout.host.namespaces import start
 from backout.host.sandbox import Sandbox
 

@@ -6,7 +6,6 @@ backout.error/1}. The first line it writes is the sentinel, so that whatever a l
 
 from __future__ import annotations
 
-import base64
 import errno
 import itertools
 import json
@@ -26,16 +25,14 @@ from backout.errors import (
     NeedsPersonError,
     UsageError,
 )
-from backout.host import lend, libc
-from backout.host.ledger import Ledger
-from backout.host.mend import is_lost, lost
+from backout.host import libc
+from backout.host.ledger import Ledger, is_lost, lost
 from backout.host.requests import parse
 from backout.host.stage import identity, state_folder
-from backout.model.check import check_from
-from backout.model.ledger import Change, fold, unfinished
 
 if TYPE_CHECKING:
     from backout.host.acting import Acting
+    from backout.model.ledger import Change
 
 SENTINEL = "backout.wire/1"
 _PR_SET_PDEATHSIG = 1
@@ -56,7 +53,7 @@ class Answers:
 
     def output(self, stream: str, data: bytes) -> None:
         """Pass on what a command wrote."""
-        self._say({"event": "output", "stream": stream, "data": base64.b64encode(data).decode()})
+        self._say({"event": "output", "stream": stream, "data": _base64(data)})
 
     def progress(self, text: str) -> None:
         """Say what begins now."""
@@ -131,6 +128,7 @@ class Host:
     def check(self, checks: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
         """Run checks live."""
         from backout.host import checks as checking
+        from backout.model.check import check_from
 
         return [r._asdict() for r in checking.run_checks([check_from(c) for c in checks], where, dict(os.environ))]
 
@@ -147,6 +145,7 @@ class Host:
 
         Without it, none are named while one is.
         """
+        from backout.model.ledger import fold, unfinished
 
         def found() -> list[str]:
             return [change.id for change in unfinished(fold(self.ledger.entries()))]
@@ -158,6 +157,8 @@ class Host:
 
     def changes(self) -> list[dict[str, Any]]:
         """Tell where every change stands, oldest first."""
+        from backout.model.ledger import fold
+
         return [{**change._asdict(), "stands": change.stands} for change in fold(self.ledger.entries())]
 
     def entries(self, after: int = 0) -> list[dict[str, Any]]:
@@ -178,14 +179,18 @@ class Host:
         """Give what a recorded change's command wrote, the end of it where it was very much; in base64."""
         from backout.host.archive import Archive
 
-        return base64.b64encode(Archive(self.state, self.change(change).id).output()).decode()
+        return _base64(Archive(self.state, self.change(change).id).output())
 
     def give_out(self, path: str) -> dict[str, Any]:
         """Give a file to be edited elsewhere, as `host.lend.give_out` does."""
+        from backout.host import lend
+
         return lend.give_out(path)
 
     def lay(self, original: str | None, copy: str) -> list[str]:
         """Lay what a file was and what it is to be where a command reads it, until the end; gives their paths."""
+        from backout.host import lend
+
         self._lent.append(lend.new_folder())
         return [lend.lay(self._lent[-1], "original", original), lend.lay(self._lent[-1], "copy", copy)]
 
@@ -232,6 +237,8 @@ class Host:
 
     def change(self, change: str) -> Change:
         """Find a change; a UsageError when there is none."""
+        from backout.model.ledger import fold
+
         for known in fold(self.ledger.entries()):
             if known.id == change:
                 return known
@@ -254,6 +261,12 @@ class Host:
             if not holds_on:
                 self.ledger.unlock()
         return result
+
+
+def _base64(data: bytes) -> str:
+    from binascii import b2a_base64  # base64 imports what else it can
+
+    return b2a_base64(data, newline=False).decode()
 
 
 CHANGING = ("apply", "keep", "back_out", "take_back", "redo", "after", "recover", "mend", "gc", "pause", "adopt")

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from backout.host.facts.ground import DISKS, PSEUDO, STAGE, Ground
+from backout.host.facts.ground import DISKS, PSEUDO, Ground
 from backout.host.facts.known import Known, forget
 from backout.host.facts.looking import Looking
+from backout.host.facts.walk import STAGE
 from backout.host.facts.watched import file_value
 from backout.host.tree import Parents
 from backout.lens import wheel

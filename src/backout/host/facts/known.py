@@ -21,7 +21,6 @@ from backout.host.files import make_private
 from backout.host.tree import Parents, open_file
 
 FORMAT = b"backout.known/1\n"
-HOW = "by device, inode, size, mtime and ctime"
 YOUNG_NS = 2_000_000_000
 _END_BYTES = 65
 """A SHA-256 in hex of all before it, and a line feed."""

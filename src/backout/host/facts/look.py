@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any, Callable
 
-from backout.host.facts import ground
-from backout.host.facts.looking import Looking
+from backout.host.facts.looking import BELIEVED, Looking
 from backout.model.fact import KINDS, Fact
 
 
@@ -19,8 +18,10 @@ class Sources:
         self.looking = looking
 
     @cached_property
-    def ground(self) -> ground.Ground:
+    def ground(self) -> Any:
         """What is mounted."""
+        from backout.host.facts import ground
+
         return ground.ground()
 
     @cached_property
@@ -49,7 +50,7 @@ class Sources:
     def of(self, kind: str) -> Iterable[Fact]:
         """Give the facts of one kind, sorted, each subject once."""
         facts = _SOURCES[kind](self)
-        return facts if kind == "file" else _once(sorted(facts, key=lambda fact: fact.key))
+        return facts if kind == "file" else _once(sorted(facts, key=lambda fact: fact.subject.split("/")))
 
 
 def _once(facts: Iterable[Fact]) -> Iterator[Fact]:
@@ -181,8 +182,6 @@ def facts(looking: Looking, kinds: Collection[str] | None, counts: dict[str, int
 
 def reply(looking: Looking, took_s: float, counts: dict[str, int]) -> dict[str, Any]:
     """Give what is told beside the facts; `took_s` is how long the look took, `at` when it began."""
-    from backout.host.facts.known import HOW
-
-    tally = {"seen": looking.seen, "hashed": looking.hashed, "known": looking.known, "how": HOW}
+    tally = {"seen": looking.seen, "hashed": looking.hashed, "known": looking.known, "how": BELIEVED}
     limits = looking.all_limits()
     return {"at": looking.began_ns / 1e9, "took_s": took_s, "counts": counts, "files": tally, "limits": limits}

@@ -6,11 +6,16 @@ import os
 import stat as st
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from backout.host.facts.known import Known
 from backout.host.mounts import is_within
 from backout.model.service import unit_name
 
+if TYPE_CHECKING:
+    from backout.host.facts.known import Known
+
+BELIEVED = "by device, inode, size, mtime and ctime"
+"""How files are told to be as they were (`facts.known`)."""
 _LEAST_BYTES, _MOST_BYTES = 1 << 12, 1 << 18
 """How much is asked for at a time. Of all that it is asked for /proc/sys makes room, first of all with zeroes in it."""
 _LONG = 60
@@ -34,6 +39,8 @@ class Looking:
 
     def recall(self, area: str) -> Known:
         """Open what was known of an area at the last look."""
+        from backout.host.facts.known import Known
+
         return Known(os.fsencode(self.state) + b"/known", area, self.began_ns, self.limit)
 
     def limit(self, text: str) -> None:

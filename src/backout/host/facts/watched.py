@@ -8,9 +8,10 @@ import stat as st
 from collections.abc import Iterator
 from typing import Any
 
-from backout.host.facts.ground import Ground, Met, Walk
+from backout.host.facts.ground import Ground
 from backout.host.facts.known import Known, stamp_of
 from backout.host.facts.looking import Looking
+from backout.host.facts.walk import Met, Walk
 from backout.host.tree import Name, file_type, open_file, state_of
 from backout.lens import certificate, config, formats
 from backout.model.fact import Fact
