@@ -23,7 +23,7 @@ NAMES_THAT_SAY_NOTHING = {"common", "helper", "helpers", "manager", "misc", "uti
 PURE = {
     *("__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "configparser", "csv", "difflib"),
     *("fnmatch", "functools", "hashlib", "importlib", "itertools", "json", "pkgutil", "posixpath", "re", "shlex"),
-    *("math", "sys", "tomllib", "typing", "unicodedata", "urllib.parse"),
+    *("datetime", "math", "sys", "tomllib", "typing", "unicodedata", "urllib.parse"),
 }
 PURE_PATHS = {f"os.path.{name}" for name in ("basename", "dirname", "join", "normpath", "split", "splitext")}
 
@@ -109,6 +109,8 @@ def reached(node: ast.AST) -> list[str]:
         return [f"os.{node.attr}"]
     if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os.path":
         return [f"os.path.{node.attr}"]
+    if isinstance(node, ast.Attribute) and node.attr in ("now", "today", "utcnow", "fromtimestamp"):
+        return [f"{ast.unparse(node.value)}.{node.attr}"]  # a day is a value; today is a clock, and a zone's
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("open", "print", "input"):
         return [node.func.id]
     return [name for name in imported(node) if not name.startswith(("backout", "os"))]
