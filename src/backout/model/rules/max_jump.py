@@ -29,13 +29,13 @@ def judge(guard: Guard, known: Known) -> list[Reason]:
         for effect in known.effects
         if effect.kind in PACKAGES
         and (not what or any(selector.matches(effect) for selector in what))
-        and _jumps(effect)
+        and crosses(effect)
         and not any(_names(selector, effect) for selector in expect)
     ]
     if not jumps:
         return []
-    told = first([f"{_name(effect)} {effect.before} -> {effect.after}" for effect in jumps])
-    asked = " ".join(f"--expect '{e.kind}:{_name(e)}'" for e in jumps[:_NAMED])
+    told = first([f"{package(effect)} {effect.before} -> {effect.after}" for effect in jumps])
+    asked = " ".join(f"--expect '{e.kind}:{package(e)}'" for e in jumps[:_NAMED])
     return [
         Reason(
             f"{'a package crosses' if len(jumps) == 1 else f'{len(jumps)} packages cross'} a major version: {told}.",
@@ -50,7 +50,7 @@ def major(version: object) -> tuple[int, int] | None:
     return match and (int(match[1] or 0), int(match[2]))
 
 
-def _jumps(effect: Effect) -> bool:
+def crosses(effect: Effect) -> bool:
     """Tell whether a package that was there and stays changes its major version, or nobody can tell."""
     if effect.before is None or effect.after is None:
         return False
@@ -58,7 +58,8 @@ def _jumps(effect: Effect) -> bool:
     return before is None or before != after
 
 
-def _name(effect: Effect) -> str:
+def package(effect: Effect) -> str:
+    """Name a package without its place."""
     return effect.subject.rpartition(":")[2] if effect.kind == "python-package" else effect.subject
 
 
