@@ -97,31 +97,60 @@ class Setting(NamedTuple):
     folder: str
 
 
+class Replay:
+    """The changes on record, put together once; guards are asked about them as often as somebody has guards."""
+
+    def __init__(self, setting: Setting, environment: str | None = None) -> None:
+        """Read the record; with an environment, of its changes alone."""
+        bodies = [(event.at, event.body) for event in setting.journal.events(type=INCIDENT)]
+        reached = {fleet.greetings[host].name: host for _, fleet in setting.fleets for host in fleet.reached}
+        record = Record(setting.journal, reached, [known.name for known in setting.config.environments])
+        self.found = record.found(environment, suspects(body for _, body in bodies))
+        self._learned = _Learned(setting, record, bodies)
+
+    def outcomes(
+        self, guards: Sequence[Guard], step: Callable[[str], None], among: Sequence[Found] | None = None
+    ) -> dict[str, list[Outcome]]:
+        """Ask guards about changes (all, where none are given), each about those that it judges; by its name."""
+        found = self.found if among is None else among
+        outcomes: dict[str, list[Outcome]] = {guard.name: [] for guard in guards}
+        for number, one in enumerate(found, 1):
+            judging = [guard for guard in guards if guard.judges(one.past.environment)]
+            step(f"replaying change {number} of {len(found)}")
+            for guard, known in self._learned.known(one, judging):
+                missed = Outcome(one.past, missing=GONE)
+                outcomes[guard.name].append(missed if known is None else outcome(guard, one.past, known))
+        return outcomes
+
+    def document(self, one: Found) -> dict[str, Any] | None:
+        """Give the effects document of a change, from a host that has it; None where none does, or answers."""
+        return self._learned.document(one)
+
+    def effects(self, one: Found) -> list[Effect] | None:
+        """Give what a change did, as far as the journal tells, or a host does; None where nobody knows it any more."""
+        return self._learned.effects(one, None) or self._learned.effects(one, self.document(one))
+
+
 def replay(setting: Setting, environment: str | None, step: Callable[[str], None]) -> dict[str, Any]:
     """Give the `backout.guard-test/1` document."""
-    bodies = [(event.at, event.body) for event in setting.journal.events(type=INCIDENT)]
-    reached = {fleet.greetings[host].name: host for _, fleet in setting.fleets for host in fleet.reached}
-    record = Record(setting.journal, reached, [known.name for known in setting.config.environments])
-    found = record.found(environment, suspects(body for _, body in bodies))
-    learned = _Learned(setting, record, bodies)
-    outcomes: dict[str, list[Outcome]] = {guard.name: [] for guard in setting.guards}
-    for number, one in enumerate(found, 1):
-        guards = [guard for guard in setting.guards if guard.judges(one.past.environment)]
-        step(f"replaying change {number} of {len(found)}")
-        for guard, known in learned.known(one, guards):
-            missed = Outcome(one.past, missing=GONE)
-            outcomes[guard.name].append(missed if known is None else outcome(guard, one.past, known))
+    replayed = Replay(setting, environment)
+    outcomes = replayed.outcomes(setting.guards, step)
     return {
         "schema": "backout.guard-test/1",
         "environment": environment,
-        "changes": len(found),
+        "changes": len(replayed.found),
         "guards": [_row(guard, outcomes[guard.name]) for guard in setting.guards],
-        "unreached": [
-            {"environment": name, "host": host, "what": error.what}
-            for name, fleet in setting.fleets
-            for host, error in fleet.failed.items()
-        ],
+        "unreached": unreached(setting),
     }
+
+
+def unreached(setting: Setting) -> list[dict[str, Any]]:
+    """Name the hosts that did not answer, and why: of their changes the journal tells what it has."""
+    return [
+        {"environment": name, "host": host, "what": error.what}
+        for name, fleet in setting.fleets
+        for host, error in fleet.failed.items()
+    ]
 
 
 class _Learned:
@@ -131,19 +160,17 @@ class _Learned:
         self._setting, self._record, self._incidents = setting, record, incidents
         self._at = {fleet.greetings[host].name: (fleet, host) for _, fleet in setting.fleets for host in fleet.reached}
         self._hosts = {name: [fleet.greetings[host].name for host in fleet.reached] for name, fleet in setting.fleets}
-        if any("staging" in rule(guard.rule).NEEDS for guard in setting.guards):
-            for _, fleet in setting.fleets:
-                fleet.each(_learn)
         self._documents = Documents(setting.journal)
+        self._has_staging = False
 
     def known(self, one: Found, guards: Sequence[Guard]) -> Iterator[tuple[Guard, Known | None]]:
         """Give what each guard is told of a change; None where nobody knows any more what it did."""
-        document = self._document(one) if guards else None
-        effects = self._effects(one, document)
+        document = self.document(one) if guards else None
+        effects = self.effects(one, document)
         for guard in guards:
             yield guard, None if effects is None else self._of(one, guard, document, effects)
 
-    def _document(self, one: Found) -> dict[str, Any] | None:
+    def document(self, one: Found) -> dict[str, Any] | None:
         """Ask the hosts that have the change, one after another, for its effects document."""
         for host in one.changes:
             if host in self._at:
@@ -153,7 +180,8 @@ class _Learned:
                     return answer
         return None
 
-    def _effects(self, one: Found, document: dict[str, Any] | None) -> list[Effect] | None:
+    def effects(self, one: Found, document: dict[str, Any] | None) -> list[Effect] | None:
+        """Give a change's effects: those of its document, else what the journal has; None where it has nothing."""
         if document is not None:
             return [effect_from(row) for row in document["effects"]]
         told = (self._documents.of(host, one.past.id) for host in one.changes)
@@ -187,11 +215,19 @@ class _Learned:
             known = known._replace(staging=self._staging(one.past, effects))
         return known
 
+    def _learn_staging(self) -> None:
+        """Let the journal have what all changes of the hosts did, once; it tells then what was in place at a time."""
+        if not self._has_staging:
+            for _, fleet in self._setting.fleets:
+                fleet.each(_learn)
+            self._documents, self._has_staging = Documents(self._setting.journal), True
+
     def _staging(self, past: Past, effects: list[Effect]) -> Staging | None:
         """Tell what was in place where a change should have been tried first, when it was made."""
         own = next((known for known in self._setting.config.environments if known.name == past.environment), None)
         if own is None or own.same_as is None:
             return NOWHERE
+        self._learn_staging()
         twin = Twin(own.same_as, own.name, own.differs, judged=True, open=_unasked)
         hosts = {
             host: [change._asdict() for change in fold(entry for entry in rows if entry.at <= past.at)]
