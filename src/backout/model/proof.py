@@ -237,7 +237,7 @@ def of_command(name: str, *, begun: float, runs: Iterable[tuple[str, float, str]
 
 def gone(proof: Proof, tables: Sequence[Mapping[str, Any]]) -> Judged:
     """Say that what proved is not in the configuration any more; where one of other name says the same, which."""
-    same = [row for row in tables if _bare(row) == _bare(proof.was)] if proof.was else []
+    same = [row for row in tables if bare(row) == bare(proof.was)] if proof.was else []
     what = f"There is no {proof.sort} {proof.name} in backout.toml any more."
     if not same:
         return _fails(what, f"Put it back, or prove another: backout review prove --incident {proof.incident}")
@@ -246,14 +246,14 @@ def gone(proof: Proof, tables: Sequence[Mapping[str, Any]]) -> Judged:
     return _fails(what, f"Say so in the action, then: backout review prove {other}")
 
 
-def _bare(table: Mapping[str, Any]) -> dict[str, Any]:
+def bare(table: Mapping[str, Any]) -> dict[str, Any]:
     """Give what decides of a table: not what it is called, and what it only says."""
     return {key: value for key, value in table.items() if key not in ("name", *_TEXT_OF_A_GUARD)}
 
 
 def edited(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Say which keys that decide are not as they were when it held; nothing where all are."""
-    before, after = _bare(was), _bare(now)
+    before, after = bare(was), bare(now)
     told = [
         f"{key} was {before.get(key, 'not there')}, is {after.get(key, 'not there')}"
         for key in dict.fromkeys((*before, *after))
