@@ -51,6 +51,10 @@ def _add(options: Namespace) -> int:
 
 
 def _test(options: Namespace) -> int:
+    if options.proofs:
+        from backout.cli.proving import test
+
+        return test(options)
     config = load(options.config)
     guards = _chosen(config, options.names)
     chosen = _with_twins(config, guards, options.environment)

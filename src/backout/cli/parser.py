@@ -15,7 +15,7 @@ from backout.render.screen import Screen
 
 _NOT_ON_HOST = {
     *("init", "drill", "look", "compare", "drift", "guard"),
-    *("note", "shell", "do", "tell", "calm", "export", "search", "import"),
+    *("note", "shell", "do", "tell", "calm", "export", "search", "import", "review"),
 }
 """Commands that work on no host, or open it by themselves."""
 _WITH_CHECKS = ("rehearse", "run", "edit", "back", "split", "panic")
@@ -80,7 +80,7 @@ def build() -> _Parser:
     parser.add_argument("--version", action="version", version=f"backout {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
     changing = (_rehearse, _run, _edit, _back, _split, _recover, _log, _show)
-    meeting = (_panic, _note, _do, _shell, _tell, _calm, _export, _search, _import)
+    meeting = (_panic, _note, _do, _shell, _tell, _calm, _export, _search, _import, _review)
     for add in (*changing, *meeting, _look, _compare, _drift, _guard, _gc, _doctor, _init, _drill):
         add(verbs, shared)
     return parser
@@ -154,15 +154,6 @@ def count(text: str) -> int:
         message = f"{text!r} is not a number from 1 on"
         raise argparse.ArgumentTypeError(message)
     return int(text)
-
-
-def limit(text: str) -> tuple[str, int]:
-    """Read KIND=N: a number, 0 or more, for a kind of effects."""
-    kind, _, number = text.rpartition("=")
-    if not kind or not re.fullmatch(r"[0-9]{1,6}", number):
-        message = f"{text!r} is not KIND=N such as python-package=5"
-        raise argparse.ArgumentTypeError(message)
-    return kind, int(number)
 
 
 def digest(text: str) -> str:
@@ -384,48 +375,17 @@ def _looking(verb: _Parser) -> None:
 
 
 def _guard(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    verb = _verb(verbs, shared, "guard", "rules that may refuse a change: list them, add one, replay them", "guard")
-    acts = verb.add_subparsers(dest="act", metavar="ACTION", required=True, parser_class=_Parser)
-    replaying = "replay guards over every recorded change: what each would have refused, and how much of it did harm"
-    for act, text, more in (
-        ("list", "every guard of backout.toml, and what is wrong with it", lambda _: None),
-        ("add", "append a guard to backout.toml; all that is there stays as it is", _guard_add),
-        ("test", replaying, _guard_test),
-    ):
-        inner = acts.add_parser(act, parents=[shared], help=text, description=f"{text[:1].upper()}{text[1:]}.")
-        more(inner)
+    from backout.cli.guards import grammar
+
+    text = "rules that may refuse a change: list them, add one, replay them"
+    grammar(_verb(verbs, shared, "guard", text, "guard"), shared, _Parser)
 
 
-def _guard_add(verb: _Parser) -> None:
-    verb.usage = f"{verb.prog} RULE --why TEXT [options]"
-    rules = "checked, command, expected-only, forbid, max-effects, max-jump, no-open-incident, pinned, reversible"
-    verb.add_argument("rule", metavar="RULE", help=f"the rule: {rules}, staged-first or window")
-    verb.add_argument("--why", metavar="TEXT", required=True, help="why it is there")
-    many = {"action": "append", "default": []}
-    options: list[tuple[str, str, str, dict[str, Any]]] = [
-        ("--name", "NAME", "its name (default: the rule's)", {}),
-        ("--environment", "ENV", "an environment that it is about (default: all)", {**many, "dest": "environments"}),
-        ("--says", "TEXT", "what it means, in one sentence that a client understands", {}),
-        ("--owner", "WHO", "who answers for it", {}),
-        ("--review-by", "DATE", "the day by which somebody looks whether it is still right, such as 2027-03-01", {}),
-        ("--incident", "ID", "the incident that it comes from", {}),
-        ("--what", "KIND:GLOB", "effects that it is about", many),
-        ("--most", "KIND=N", "so many effects of a kind at most; * is all kinds together", {**many, "type": limit}),
-        ("--requirements", "PATH", "a requirements file that it looks at", many),
-        ("--hours", "TIMES", "when a change may be made, such as 09:00-17:00", {}),
-        ("--days", "DAY", "a day on which it may be made, such as mon", many),
-        ("--zone", "ZONE", "the time zone of hours and days, such as Europe/Berlin", {}),
-        ("--run", "CMD", "the command that judges", {}),
-        ("--within", "TIME", "how long that may take", {}),
-    ]
-    for option, value, text, settings in options:
-        verb.add_argument(option, metavar=value, help=text, **settings)
-    verb.add_argument("--override-allowed", action="store_true", help="let --override pass it")
+def _review(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    from backout.cli.reviewing import grammar
 
-
-def _guard_test(verb: _Parser) -> None:
-    verb.add_argument("names", nargs="*", metavar="NAME", help="a guard (default: all)")
-    verb.add_argument("-e", "--environment", metavar="ENV", help="only changes of this environment (default: all)")
+    text = "what is learned from an incident, and what proves that it was"
+    grammar(_verb(verbs, shared, "review", text, "proving"), shared, _Parser)
 
 
 def _tell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import calm, commands, do, export, guard, look, parity, run, search, shell, split, tell
+from backout.cli import calm, commands, do, export, guard, look, parity, proving, run, search, shell, split, tell
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 from backout.model import rules
@@ -35,6 +35,7 @@ VERBS = {
     "drift": "drift production",
     "guard": "guard test",
     "panic": "panic the site is down",
+    "review": "review guard",
     "note": "note x",
     "do": "do -- true",
     "shell": "shell",
@@ -52,6 +53,7 @@ ELSEWHERE = {
     "compare": parity,
     "drift": parity,
     "guard": guard,
+    "review": proving,
     "shell": shell,
     "split": split,
     "tell": tell,
