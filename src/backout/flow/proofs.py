@@ -60,9 +60,10 @@ def again(
 ) -> tuple[dict[str, Any], int]:
     """Try every proof of every incident once more (of some names, of one environment's); 3 where one turned red.
 
-    What no action of its incident's review names any more is told, and turns nothing red.
+    What no action of its incident's review names any more is told, and asks for nothing; nor does a name in whose place
+    another one proves.
     """
-    rows = []
+    rows, newest = [], [proofs[-1] for proofs in prover.known.proofs.values()]
     for key, before in prover.known.proofs.items():
         incident = prover.known.incidents.get(key[0])
         if (names and key[2] not in names) or (environment and (not incident or incident.environment != environment)):
@@ -72,7 +73,8 @@ def again(
         now = one._replace(held=found.judged.held is True, why=found.judged.why, was=found.was)
         if found.judged.held is not None and now.held != before[-1].held:
             prover.record(who, now)
-        needed = key[0] not in prover.known.reviews or key[1:] in prover.known.names(key[0])
+        named = key[0] not in prover.known.reviews or key[1:] in prover.known.names(key[0])
+        needed = named and not proof.follows(one, newest)
         rows.append(row(now, found.judged, before, needed=needed))
     return document(prover, rows, environment=environment), exit_code(rows, only=RED)
 

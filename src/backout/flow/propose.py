@@ -18,6 +18,7 @@ from backout.flow.replay import Found, unreached
 from backout.model import proof
 from backout.model.candidates import Candidate, Cost, Scene, most_of, proposed, rank
 from backout.model.check import UNHEALTHY, CheckResult, turned_red
+from backout.model.contrast import REST
 from backout.model.effect import Effect
 from backout.model.guard import Guard
 from backout.model.incident import CHECK as CHECK_LINE
@@ -87,6 +88,7 @@ def document(prover: Prover, case: Case, found: Proposals) -> dict[str, Any]:
         "incident": case.incident.id,
         "bad": {"change": past.id, "environment": past.environment, "command": list(past.command)},
         "good": good,
+        "narrower": "" if case.how == REST or case.is_adopted else f"backout split {past.id}",
         "candidates": [_row(number, one) for number, one in enumerate(found.best, 1)],
         "left_out": [{"name": name, "why": why} for name, why in found.left_out],
         "added": None,

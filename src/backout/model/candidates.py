@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from backout.model.effect import Effect
+from backout.model.guard import number
 from backout.model.rules.max_jump import PACKAGES, crosses, package
 from backout.model.verdict import first
 
@@ -141,8 +142,8 @@ def _counting(scene: Scene, on: str) -> Iterator[tuple[_Proposal, int]]:
         count = len(scene.bad) if kind == "*" else counts[kind]
         most = max(scene.most.get(kind, 0), 1)
         if count > most:
-            noun = "things" if kind == "*" else f"{'Python' if kind.startswith('python') else 'Debian'} packages"
-            says = f"No change{on} touches more than {most} {noun} at once."
+            noun = "thing" if kind == "*" else f"{'Python' if kind.startswith('python') else 'Debian'} package"
+            says = f"No change{on} touches more than {number(most, noun)} at once."
             name = "few-at-once" if kind == "*" else f"few-{kind}s"
             yield (name, "max-effects", {"most": {kind: most}}, says), _MOST + (kind == "*")
 

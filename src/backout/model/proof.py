@@ -141,8 +141,9 @@ def of_guard(
 ) -> Judged:
     """Judge a guard by what it said of the bad change and of the good one, each as the hosts that were alike have it.
 
-    `adopted` drift was made past every guard and recorded while it was looked for, so that an incident that was open
-    then says nothing about it. `passed` tells that the bad change was made with an override of this very guard.
+    An incident that was open when it was made would have let it through with a warning. That says nothing of `adopted`
+    drift, which was made past every guard before it was looked for, nor of what was rehearsed anew to be looked at, and
+    refused. `passed` tells that the bad change was made with an override of this very guard.
     """
     where = bad[0].past
     if not guard.judges(where.environment):
@@ -163,7 +164,7 @@ def of_guard(
 def _refused(guard: Guard, bad: Sequence[Outcome], *, adopted: bool) -> Judged:
     """Tell whether the bad change is refused: on one host is enough, nothing is applied then."""
     change = bad[0].past.id
-    said = [one for one in bad if one.reason and (adopted or not one.warned)]
+    said = [one for one in bad if one.reason and (adopted or one.past.refused or not one.warned)]
     if said:
         return _proves(f"It refuses {change}: {said[0].reason}")
     if any(one.reason for one in bad):
@@ -255,8 +256,25 @@ def edited(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Say which keys that decide are not as they were when it held; nothing where all are."""
     before, after = bare(was), bare(now)
     told = [
-        f"{key} was {before.get(key, 'not there')}, is {after.get(key, 'not there')}"
+        f"{key} was {_said(before.get(key))}, is {_said(after.get(key))}"
         for key in dict.fromkeys((*before, *after))
         if before.get(key) != after.get(key)
     ]
     return f"Edited since it held: {'; '.join(told)}." if told else ""
+
+
+def _said(value: Any) -> str:
+    """Write a value of a table as a person would read it out."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "not there" if value is None else str(value)
+
+
+def follows(one: Proof, others: Iterable[Proof]) -> bool:
+    """Tell whether another name proves in a proof's place: the same thing, for the same incident."""
+    return any(
+        other.held and other.key[:2] == one.key[:2] and other.name != one.name and bare(other.was) == bare(one.was)
+        for other in others
+    )

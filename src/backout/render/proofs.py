@@ -23,17 +23,35 @@ def candidates(document: dict[str, Any], screen: Screen) -> str:
     good = document["good"]
     told = [_change(good, good["how"], screen)] if good else wrapped("none: name one with --good ID", screen.width)
     lines += labelled("Good", told)
+    if document["narrower"]:
+        lines += _block(
+            "Narrower",
+            f"{document['narrower']} finds the part that broke it; what is about that part alone comes first then.",
+            screen,
+        )
     for row in document["candidates"]:
         lines += [Text(), *_candidate(row, screen)]
     if not document["candidates"]:
         lines += [Text(), *_block("", "Nothing that is known here would have refused it.", screen, "yellow")]
-    for at, row in enumerate(document["left_out"]):
-        label = "Left out" if at == 0 else ""
-        lines += [*([Text()] if at == 0 else []), *_block(label, f"{row['name']}: {row['why']}", screen, "dim")]
+    lines += _left_out(document, screen)
     first = next((row["number"] for row in document["candidates"]), None)
     way = "backout split CHANGE finds what broke it" if first is None else f"backout review guard --add {first}"
     lines += [Text(), *labelled("Next", [Text(way)]), *_unreached(document, screen)]
     return text_of(lines, screen)
+
+
+def _left_out(document: dict[str, Any], screen: Screen) -> list[Text]:
+    """Name what does not prove, those for the same reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for row in document["left_out"]:
+        by_reason.setdefault(row["why"], []).append(row["name"])
+    lines: list[Text] = []
+    for why, names in by_reason.items():
+        lines += [
+            *([] if lines else [Text()]),
+            *_block("" if lines else "Left out", f"{', '.join(names)}: {why}", screen),
+        ]
+    return lines
 
 
 def _change(row: dict[str, Any], how: str, screen: Screen) -> Text:
@@ -96,10 +114,12 @@ def _proof(row: dict[str, Any], screen: Screen, *, with_incident: bool = True) -
         head.append(screen.visible(f"  {row['incident']}"), "dim")
     lines = labelled(row["sort"].title(), [head])
     lines += _block("", row["why"], screen)
-    if row["cost"]:
+    if row["cost"] and row["result"] == "held":
         lines += _block("", row["cost"], screen)
     if row["result"] == "red" and not row["needed"]:
-        lines += _block("", "No action of its review names it any more.", screen, "dim")
+        lines += _block(
+            "", "Nothing stands on it any more: no action names it, or one of other name proves now.", screen
+        )
     if row["result"] != "held" and row["next"]:
         lines += _block("Next", row["next"], screen)
     return lines

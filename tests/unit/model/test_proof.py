@@ -18,6 +18,7 @@ from backout.model.proof import (
     cost,
     edited,
     fold,
+    follows,
     gone,
     histories,
     last_held,
@@ -108,9 +109,11 @@ def test_a_guard_that_may_be_passed_proves_and_says_so_but_not_where_it_was_pass
     assert of_guard(STAYS, [BAD], [GOOD], passed=True).held is True
 
 
-def test_adopted_drift_is_refused_though_an_incident_was_open_when_it_was_adopted() -> None:
-    """It was made before, past every guard: when it was found says nothing of when it was made."""
-    assert of_guard(STAYS, [BAD._replace(warned=True)], [GOOD], adopted=True).held is True
+def test_what_was_found_or_made_again_while_the_incident_was_open_is_refused_all_the_same() -> None:
+    """Drift was made before it was adopted, and a command that is rehearsed anew for the review is only looked at."""
+    warned = BAD._replace(warned=True)
+    assert of_guard(STAYS, [warned], [GOOD], adopted=True).held is True
+    assert of_guard(STAYS, [warned._replace(past=PAST._replace(refused=True))], [GOOD]).held is True
 
 
 def test_the_back_test_counts_worth_and_price_each_out_of_how_many() -> None:
@@ -183,10 +186,19 @@ def test_a_guard_that_is_gone_is_red_and_one_that_was_renamed_says_its_new_name(
     assert "backout review prove packages-stay" in found.next
 
 
+def test_what_proves_under_another_name_stands_in_the_place_of_the_old_one() -> None:
+    """A rename that was proven anew leaves nothing red behind; another guard, or another incident, is no rename."""
+    renamed = PROVED._replace(name="packages-stay", was={**TABLE, "name": "packages-stay"})
+    assert follows(PROVED, [PROVED, renamed])
+    assert not follows(PROVED, [PROVED])
+    for other in ({"held": False}, {"incident": "i2"}, {"was": {**TABLE, "what": []}}):
+        assert not follows(PROVED, [renamed._replace(**other)])
+
+
 def test_an_edit_is_told_by_the_keys_that_decide() -> None:
     """What a guard says may be worded anew; what it is about may not change unseen."""
     assert edited(TABLE, {**TABLE, "says": "Packages stay."}) == ""
     now = {**{key: value for key, value in TABLE.items() if key != "what"}, "override": True}
     assert edited(TABLE, now) == (
-        "Edited since it held: what was ['python-package:setuptools'], is not there; override was not there, is True."
+        "Edited since it held: what was python-package:setuptools, is not there; override was not there, is True."
     )
