@@ -151,7 +151,7 @@ class Prover:
         good = [one for one in outcomes if one.past.id == case.good_id] or [Outcome(one.past) for one in case.good]
         passed = case.passed(guard.name)
         judged = proof.of_guard(guard, bad, good, adopted=case.is_adopted, passed=passed)
-        counts = backtest(_harmed(one, case.bad_id) for one in outcomes) if tests else {}
+        counts = backtest(_harmed(one, case) for one in outcomes) if tests else {}
         return Tried(judged, counts, self.known.tables.get(guard.name, {}))
 
     def check(self, case: Case, check: Check) -> Tried:
@@ -272,11 +272,12 @@ def _require_good(bad: Sequence[Found], good: Sequence[Found]) -> None:
         )
 
 
-def _harmed(one: Outcome, bad: str) -> Outcome:
+def _harmed(one: Outcome, case: Case) -> Outcome:
     """Count the bad change among those that did harm, whatever the record shows: an incident came of it."""
-    if one.past.id != bad or one.past.harm or one.past.refused:
+    if one.past.id != case.bad_id or one.past.refused:
         return one
-    return one._replace(past=one.past._replace(harm=SUSPECT))
+    past = one.past._replace(harm=one.past.harm or SUSPECT)
+    return one._replace(past=past, warned=one.warned and not case.is_adopted)
 
 
 def _runs(changes: Iterable[Change]) -> list[tuple[str, float, str]]:
