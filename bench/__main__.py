@@ -29,6 +29,7 @@ from bench import (
     split,
     start,
     trial,
+    wording,
 )
 from bench.contest import ROOT, Contest, Place, Result, hold
 
@@ -91,6 +92,11 @@ def _search(place: Place, rounds: int | None) -> tuple[str, bool]:
     return search.told(place), True
 
 
+def _wording(place: Place, rounds: int | None) -> tuple[str, bool]:
+    del rounds
+    return wording.told(place), True
+
+
 OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
     "facts": _facts,
     "culprit": _culprit,
@@ -99,6 +105,7 @@ OTHERS: dict[str, Callable[[Place, int | None], tuple[str, bool]]] = {
     "parity": _parity,
     "search": _search,
     "split": _split,
+    "wording": _wording,
     "fidelity": _fidelity,
     "fuzz": _fuzz,
 }
