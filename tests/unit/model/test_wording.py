@@ -139,7 +139,7 @@ def test_what_a_machine_failed_to_do_is_a_fact_and_what_a_person_did_not_do_is_n
 
 
 def test_a_duty_and_another_path_are_no_counterfactuals() -> None:
-    """`We should have an alert` asks for one; `could have led` is how a review names another way into the same state."""
+    """`We should have an alert` asks for one; `could have led` is how a review names another way into it."""
     assert told("We should have an alert.\n\n### P2 could have led: a rebuilt virtualenv\n") == []
 
 
@@ -149,7 +149,7 @@ def test_a_duty_and_another_path_are_no_counterfactuals() -> None:
         "because of Anna",
         "caused by anna",
         "Anna's mistake",
-        "anna’s upgrade broke",
+        "anna\u2019s upgrade broke",
         "Ben Ito forgot",
         "Anna accidentally",
         "due to Ben Ito",
@@ -164,8 +164,8 @@ def test_a_name_told_as_a_cause_is_found(words: str) -> None:
 
 def test_a_name_in_a_path_is_found_and_one_that_acts_or_owns_is_not() -> None:
     """Paths are ways of systems; who did what when, and who takes an action, is said by name."""
-    text = "Anna restarted nginx.\n\n### P1 led: Anna upgraded pip\n\n- owner: Anna\n- proof: handed to Ben Ito by 2026-12-01\n"
-    where = findings(text, TEAM)
+    proof = "- owner: Anna\n- proof: handed to Ben Ito by 2026-12-01\n"
+    where = findings(f"Anna restarted nginx.\n\n### P1 led: Anna upgraded pip\n\n{proof}", TEAM)
 
     assert [(one.line, one.column, one.words, one.sort) for one in where] == [(3, 13, "Anna", NAME)]
     assert told("Due to root, caused by anna-2.") == []
@@ -173,7 +173,8 @@ def test_a_name_in_a_path_is_found_and_one_that_acts_or_owns_is_not() -> None:
 
 def test_code_quotations_and_comments_are_not_looked_at() -> None:
     """What somebody wrote or said elsewhere stays as it was."""
-    text = '```\nshould have run\n```\n> we should have seen\n\n`could have been` and "he would have known"\n<!-- if only -->\n'
+    quoted = '`could have been` and "he would have known"'
+    text = f"```\nshould have run\n```\n> we should have seen\n\n{quoted}\n<!-- if only -->\n"
 
     assert findings(text, TEAM) == []
     assert findings("", TEAM) == []
