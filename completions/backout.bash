@@ -5,8 +5,9 @@
 #    source ~/.local/share/bash_completion/backout
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
+_shtab_backout_review_subparsers=(close)
 _shtab_backout_guard_subparsers=(list add test)
-_shtab_backout_subparsers=(rehearse run edit back split recover log show panic note do shell tell calm export search import look compare drift guard gc doctor init drill)
+_shtab_backout_subparsers=(rehearse run edit back split recover log show panic note do shell tell calm review export search import look compare drift guard gc doctor init drill)
 
 _shtab_backout_rehearse_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --accept --why --override)
 _shtab_backout_run_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --expect --network --interactive --timeout --ok-exit --allow-failure --twice --full --noise --odd --why --override --accept --yes -y --after --change --resume)
@@ -22,6 +23,8 @@ _shtab_backout_do_option_strings=(-h --help --json --quiet -q --no-color --confi
 _shtab_backout_shell_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident)
 _shtab_backout_tell_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident --status --seen --changed --remedy --lost --since --next --yes -y --dry-run --letter --retry --sent --again)
 _shtab_backout_calm_option_strings=(-h --help --json --quiet -q --no-color --config -e --environment --incident --word --why --done --lost --again --review)
+_shtab_backout_review_close_option_strings=(-h --help --json --quiet -q --no-color --config --incident)
+_shtab_backout_review_option_strings=(-h --help --json --quiet -q --no-color --config --incident --print --from)
 _shtab_backout_export_option_strings=(-h --help --json --quiet -q --no-color --config --as -o --output --force --utc --list)
 _shtab_backout_search_option_strings=(-h --help --json --quiet -q --no-color --config --last --limit --entry)
 _shtab_backout_import_option_strings=(-h --help --json --quiet -q --no-color --config)
@@ -53,6 +56,8 @@ _shtab_backout_do___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_shell___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_tell___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_calm___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_review_close___config_COMPGEN=_shtab_compgen_files
+_shtab_backout_review___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_export___config_COMPGEN=_shtab_compgen_files
 _shtab_backout_export__o_COMPGEN=_shtab_compgen_files
 _shtab_backout_export___output_COMPGEN=_shtab_compgen_files
@@ -77,10 +82,11 @@ _shtab_backout_rehearse___network_choices=(none packages host)
 _shtab_backout_run___network_choices=(none packages host)
 _shtab_backout_split___network_choices=(none packages host)
 _shtab_backout_tell___status_choices=(investigating identified monitoring resolved)
+_shtab_backout_review_pos_0_choices=(close)
 _shtab_backout_export___as_choices=(md html json svg public script)
 _shtab_backout_look___kind_choices=(os kernel timezone locale debian-package python python-package service variable timer cron port certificate user group sysctl mount config file)
 _shtab_backout_guard_pos_0_choices=(list add test)
-_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show panic note do shell tell calm export search import look compare drift guard gc doctor init drill)
+_shtab_backout_pos_0_choices=(rehearse run edit back split recover log show panic note do shell tell calm review export search import look compare drift guard gc doctor init drill)
 
 _shtab_backout_rehearse__h_nargs=0
 _shtab_backout_rehearse___help_nargs=0
@@ -196,6 +202,20 @@ _shtab_backout_calm___json_nargs=0
 _shtab_backout_calm___quiet_nargs=0
 _shtab_backout_calm__q_nargs=0
 _shtab_backout_calm___no_color_nargs=0
+_shtab_backout_review_close__h_nargs=0
+_shtab_backout_review_close___help_nargs=0
+_shtab_backout_review_close___json_nargs=0
+_shtab_backout_review_close___quiet_nargs=0
+_shtab_backout_review_close__q_nargs=0
+_shtab_backout_review_close___no_color_nargs=0
+_shtab_backout_review_pos_0_nargs=A...
+_shtab_backout_review__h_nargs=0
+_shtab_backout_review___help_nargs=0
+_shtab_backout_review___json_nargs=0
+_shtab_backout_review___quiet_nargs=0
+_shtab_backout_review__q_nargs=0
+_shtab_backout_review___no_color_nargs=0
+_shtab_backout_review___print_nargs=0
 _shtab_backout_export__h_nargs=0
 _shtab_backout_export___help_nargs=0
 _shtab_backout_export___json_nargs=0

@@ -27,6 +27,7 @@ from backout.config.parse import (
     REHEARSAL_KEYS,
     TOP_KEYS,
 )
+from backout.config.review import REVIEW_KEYS
 from backout.config.search import SEARCH_KEYS
 from backout.config.template import Found, render_template
 from backout.flow.run import BACKED_OUT, DONE
@@ -71,6 +72,7 @@ KEY_WORDS = {
     "mail": "table: how mail is sent",
     "backups": "array of tables: backups that an incident may want",
     "search": "table: what `search` looks through besides the record",
+    "review": "table: when the review of an incident opens",
     "name": "text, needed, unique in its environment",
     "run": "text: a line for `sh -c`. A check is healthy when it exits 0",
     "http": "address: the check is healthy when the answer is below 400",
@@ -182,7 +184,7 @@ def noise() -> str:
 
 
 INCIDENT_KEYS = {"[audiences.NAME]": AUDIENCE_KEYS, "[mail]": MAIL_KEYS, "[[backups]]": BACKUP_KEYS}
-INCIDENT_KEYS["[search]"] = SEARCH_KEYS
+INCIDENT_KEYS |= {"[search]": SEARCH_KEYS, "[review]": REVIEW_KEYS}
 INCIDENT_WORDS = {
     "[audiences.NAME]": {
         "to": "list of targets, each told by itself: `mailto:ADDRESS`, or a service's address as Apprise writes them, "
@@ -216,6 +218,9 @@ INCIDENT_WORDS = {
     "[search]": {
         "folders": "list of folders whose Markdown and text files are searched, too; below the file's own where they "
         "are not absolute",
+    },
+    "[review]": {
+        "cooling_off": "so long after an incident was resolved its review opens; `0`: at once. Default: `12h`",
     },
 }
 

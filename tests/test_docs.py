@@ -26,6 +26,7 @@ from backout.config.parse import (
     REHEARSAL_KEYS,
     TOP_KEYS,
 )
+from backout.config.review import REVIEW_KEYS
 from backout.config.search import SEARCH_KEYS
 from backout.host import bounds, capabilities
 from backout.lens.noise import rules
@@ -141,7 +142,7 @@ def test_every_key_of_the_configuration_is_told() -> None:
     """A key that is read and not told can only be found in the source."""
     reference = page("reference/config.md")
     keys = {*TOP_KEYS, *ENVIRONMENT_KEYS, *CHECK_KEYS, *REHEARSAL_KEYS, *COMMAND_KEYS, *DIFFERS_KEYS, *GUARD_KEYS}
-    keys |= {*AUDIENCE_KEYS, *MAIL_KEYS, *BACKUP_KEYS, *SEARCH_KEYS}
+    keys |= {*AUDIENCE_KEYS, *MAIL_KEYS, *BACKUP_KEYS, *SEARCH_KEYS, *REVIEW_KEYS}
     assert [key for key in sorted(keys) if f"| `{key}` |" not in reference] == []
     assert [rule for rule in guard_rules.names() if f"| `{rule}` |" not in reference] == []
     own = {key for rule in guard_rules.names() for key in guard_rules.rule(rule).KEYS}

@@ -110,7 +110,8 @@ def reached(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os.path":
         return [f"os.path.{node.attr}"]
     if isinstance(node, ast.Attribute) and node.attr in ("now", "today", "utcnow", "fromtimestamp"):
-        return [f"{ast.unparse(node.value)}.{node.attr}"]  # a day is a value; today is a clock, and a zone's
+        name = ast.unparse(node.value)  # a day is a value; today is a clock, and a zone's
+        return [f"{name}.{node.attr}"] if name.rpartition(".")[2] in ("date", "datetime") else []
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("open", "print", "input"):
         return [node.func.id]
     return [name for name in imported(node) if not name.startswith(("backout", "os"))]

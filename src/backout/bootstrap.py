@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 from backout.errors import BackoutError
 
 if TYPE_CHECKING:  # each function imports what it picks: the host half is begun before all else is imported
+    from pathlib import Path
+
     from backout.config.values import Config
     from backout.link.local import Child
     from backout.link.wire import Events, Link
     from backout.model.notice import Message, Result
     from backout.store.aside import KeepingJournal
+    from backout.store.drafts import Draft
     from backout.store.journal import Journal
 
 _LOCKED_S = 3.0
@@ -98,6 +101,26 @@ def keeping_journal(environ: Mapping[str, str] = os.environ) -> KeepingJournal:
         Aside(path, environ),
         to_read=lambda: SqliteJournal(path, to_read=True),
     )
+
+
+def draft(name: str, environ: Mapping[str, str] = os.environ) -> AbstractContextManager[Draft]:
+    """Hold a file of this user's for what is edited under this name: one that a crash left, else a new one."""
+    from backout.store import drafts
+
+    return drafts.held(_drafts_folder(environ), name)
+
+
+def saving(environ: Mapping[str, str] = os.environ) -> AbstractContextManager[None]:
+    """Let one of this user's commands after the other put on record what was edited."""
+    from backout.store import drafts
+
+    return drafts.one_by_one(_drafts_folder(environ))
+
+
+def _drafts_folder(environ: Mapping[str, str]) -> Path:
+    from backout.store.opening import journal_path
+
+    return journal_path(environ).parent / "reviews"
 
 
 def sender(config: Config) -> Callable[[str, Message], Result]:

@@ -211,6 +211,7 @@ cd / && rm -r $shop
 "$here/incident.sh" inside
 # What is told of a search, and of an import.
 "$python" "$here/search.py"
+"$python" "$here/review.py"
 
 # What is told of guards.
 "$here/guards.sh" inside

@@ -7,13 +7,14 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from backout.errors import BackoutError, ConflictError, FailedError, UsageError
+from backout.errors import BackoutError, ConflictError, FailedError, InterruptedError, UsageError
 from backout.link.wire import Link
 
 
@@ -78,7 +79,7 @@ def _opened(path: Path, now: Callable[[], bytes | None]) -> Iterator[Edited]:
     edit = Edited(path, None if content is None else folder / "original", folder / path.name, now)
     try:
         _copy(edit, content)
-        _edit(edit.copy)
+        edit_in_place(edit.copy)
         yield edit
     except BackoutError as error:
         if edit.copy.exists() and edit.is_changed:
@@ -112,11 +113,24 @@ def _copy(edit: Edited, content: bytes | None) -> None:
         raise FailedError(f"{edit.copy} cannot be written: {error.strerror}.") from None
 
 
-def _edit(copy: Path) -> None:
+def edit_in_place(path: Path, *, holding: Iterable[int] = ()) -> None:
+    """Let the user's editor at a file, until it ends; it gets the descriptors of what is held as long as it runs.
+
+    Ctrl-C is the editor's own; one that ends by it is an InterruptedError. One that cannot be started, or that fails,
+    is a FailedError.
+    """
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # unlike SIG_IGN not what the editor starts with
     try:
-        code = subprocess.call([*shlex.split(editor), str(copy)])
-    except OSError as error:
-        raise FailedError(f"The editor {editor!r} cannot be started: {error.strerror}.", next="Set EDITOR.") from None
+        with subprocess.Popen([*shlex.split(editor), str(path)], pass_fds=tuple(holding)) as running:
+            code = running.wait()
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        raise FailedError(f"The editor {editor!r} cannot be started: {said}.", next="Set EDITOR.") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if code == -signal.SIGINT:
+        raise InterruptedError("The editor was interrupted.")
     if code != 0:
-        raise FailedError(f"The editor exited {code}.", next="Edit again, and leave it with a save.")
+        ended = f"was ended by signal {-code}" if code < 0 else f"exited {code}"
+        raise FailedError(f"The editor {ended}.", next="Edit again, and leave it with a save.")

@@ -384,8 +384,8 @@ def _guard(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
 def _review(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     from backout.cli.reviewing import grammar
 
-    text = "what is learned from an incident, and what proves that it was"
-    grammar(_verb(verbs, shared, "review", text, "proving"), shared, _Parser)
+    text = "what is learned from an incident, as one file that is edited and kept, and what proves that it was"
+    grammar(_verb(verbs, shared, "review", text, "review"), shared, _Parser)
 
 
 def _tell(verbs: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

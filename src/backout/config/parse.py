@@ -22,7 +22,7 @@ from backout.model.shape import DEEPEST, is_deeper
 if TYPE_CHECKING:
     from backout.model.guard import Guard
 
-TOP_KEYS = ("environments", "commands", "guards", "audiences", "mail", "backups", "search")
+TOP_KEYS = ("environments", "commands", "guards", "audiences", "mail", "backups", "search", "review")
 PACE_KEYS = ("canary", "wave", "pause", "max_failures")
 ENVIRONMENT_KEYS = (
     *("hosts", "become", "same_as", "watch", "services", "network", "network_allow", "checks"),
@@ -61,6 +61,10 @@ def parse(text: str, file: str = "backout.toml") -> Config:
         from backout.config import search  # as below
 
         config = search.told(source, top, config)
+    if "review" in top:
+        from backout.config import review  # as below
+
+        config = review.told(source, top, config)
     if not any(key in top for key in ("audiences", "mail", "backups")):
         return config
     from backout.config.incidents import told  # nobody else waits for its import

@@ -94,6 +94,8 @@ class Config(NamedTuple):
     backups: tuple[Backup, ...] = ()
     folders: tuple[str, ...] = ()
     """Folders of notes that are searched besides the journal, as they are written."""
+    cooling_off_s: float = 43200.0
+    """How long after an incident was resolved its review opens."""
 
     @property
     def folder(self) -> str:

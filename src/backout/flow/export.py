@@ -115,11 +115,12 @@ def _changes(journal: Journal, incident: Incident) -> list[dict[str, Any]]:
     for row in journal.entries() if named else ():
         by_host.setdefault(row["host"], []).append(row)
     for rows in by_host.values():
-        found += [_change(change) for change in fold_changes(map(entry_from, rows)) if change.id in named]
+        found += [changed(change) for change in fold_changes(map(entry_from, rows)) if change.id in named]
     return sorted(found, key=lambda row: (row["at"], row["host"]))
 
 
-def _change(change: Change) -> dict[str, Any]:
+def changed(change: Change) -> dict[str, Any]:
+    """Tell of a change in the words of the document."""
     body = change.body
     return {
         "id": change.id,

@@ -290,6 +290,39 @@ def due(incident: Incident, audiences: Iterable[Cadence], now: float) -> tuple[D
     return tuple(sorted(found, key=lambda one: one.at))
 
 
+class Word(NamedTuple):
+    """A word that an audience got, or was owed and never got (`at` is None), and when it was due; letters never are."""
+
+    audience: str
+    type: str
+    at: float | None
+    due: float | None
+
+
+def told(incident: Incident, audiences: Iterable[Cadence]) -> tuple[Word, ...]:
+    """Give every word that went to each audience, with the time at which it was due; at the end what it never got."""
+    known = list(audiences)
+    owed, sent, arrived = told_of(incident, known), words_sent(incident), _arrived(incident)
+    found = []
+    for audience in (one for one in known if one.key in owed):
+        due: float = incident.declared_at + audience.first_s
+        words = sent.get(audience.key, ())
+        for entry in words:
+            at, is_letter = arrived[entry.body["notice"]], entry.body["type"] == LETTER
+            found.append(Word(audience.key, entry.body["type"], at, None if is_letter else due))
+            promised: Any = entry.body.get("next_at")
+            due = due if is_letter else promised if shape.number(promised) else at + audience.every_s
+        if RESOLVED not in [entry.body["type"] for entry in words]:
+            found.append(Word(audience.key, next_type(incident, audience.key), None, due))
+    return tuple(found)
+
+
+def _arrived(incident: Incident) -> dict[str, float]:
+    """Give when the first target took its copy of each notice."""
+    taken = [entry for entry in incident.of_kind(DELIVERY) if _DELIVERY(entry.body) and entry.body["state"] == SENT]
+    return {entry.body["notice"]: entry.at for entry in reversed(taken)}
+
+
 def deliveries(entries: Iterable[Entry], *, sending: bool = True) -> dict[tuple[str, str], Delivery]:
     """Give where each notice stands at each of its targets, in the order of the notices.
 

@@ -89,7 +89,11 @@ def _side_by_side(base: str, mine: str, theirs: str) -> Iterator[tuple[str, str,
 
 def _chosen(old: str, new: str, other: str) -> str | None:
     """Give the one that was changed, None where both were; what editors do to the ends of lines is no change."""
-    if new == other or _bare(other) == _bare(old):
+    if other in (new, old):
+        return new
+    if new == old:
+        return other
+    if _bare(other) == _bare(old):
         return new
     return other if _bare(new) in (_bare(old), _bare(other)) else None
 

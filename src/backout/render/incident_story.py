@@ -26,7 +26,10 @@ SEVERITY_WORDS: Mapping[int, str] = {1: "clients are down", 2: "clients notice",
 
 
 class Line(NamedTuple):
-    """One thing that happened: when, who and what kind, its text; below it remarks, and what was printed, as it was."""
+    """One thing that happened: when, who and what kind, its text; below it remarks, and what was printed, as it was.
+
+    `number` is that of its entry, 0 of what is none.
+    """
 
     time: str
     head: str
@@ -34,6 +37,7 @@ class Line(NamedTuple):
     remarks: tuple[str, ...] = ()
     code: str = ""
     pinned: bool = False
+    number: int = 0
 
 
 class Section(NamedTuple):
@@ -216,9 +220,8 @@ def _line(row: Mapping[str, Any], commands: Mapping[str, list[str]], zone: tzinf
         head, code = f"check{_where(body)}", _end(str(body.get("output", "")))
     elif kind == "note" and body.get("asked"):
         head = f"note ({body['asked']})"
-    return Line(
-        f"{local(row['at'], zone):%H:%M:%S}", f"{row['actor']}, {head}", text, tuple(remarks), code, row["pinned"]
-    )
+    time, head = f"{local(row['at'], zone):%H:%M:%S}", f"{row['actor']}, {head}"
+    return Line(time, head, text, tuple(remarks), code, row["pinned"], row["seq"])
 
 
 def _where(body: Mapping[str, Any]) -> str:

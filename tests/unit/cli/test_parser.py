@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backout import __version__, bootstrap
-from backout.cli import calm, commands, do, export, guard, look, parity, proving, run, search, shell, split, tell
+from backout.cli import calm, commands, do, export, guard, look, parity, review, run, search, shell, split, tell
 from backout.cli.parser import build, count, digest, duration, exit_codes, parse
 from backout.errors import UsageError
 from backout.model import rules
@@ -29,13 +29,13 @@ VERBS = {
     "search": "search gunicorn",
     "import": "import postmortem.md",
     "calm": "calm --review 2026-12-01",
+    "review": "review close --incident sdx",
     "export": "export --as html",
     "look": "look production",
     "compare": "compare staging production",
     "drift": "drift production",
     "guard": "guard test",
     "panic": "panic the site is down",
-    "review": "review guard",
     "note": "note x",
     "do": "do -- true",
     "shell": "shell",
@@ -48,12 +48,12 @@ VERBS = {
 ELSEWHERE = {
     "do": do,
     "calm": calm,
+    "review": review,
     "export": export,
     "look": look,
     "compare": parity,
     "drift": parity,
     "guard": guard,
-    "review": proving,
     "shell": shell,
     "split": split,
     "tell": tell,

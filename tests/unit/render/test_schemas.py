@@ -65,6 +65,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "parity",
             "recovered",
             "rehearsals",
+            "review",
             "search",
             "split",
             "tell",

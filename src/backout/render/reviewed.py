@@ -1,0 +1,77 @@
+"""What is told of a review after it was saved or closed: where it stands, and what is still to be done, by line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from backout.render.screen import Screen
+
+
+def reviewed(document: Mapping[str, Any], screen: Screen) -> str:
+    """Draw a `backout.review/1` document."""
+    rows = [
+        _standing(document),
+        *_came_of(document),
+        *_listed("Wrong", document["problems"]),
+        *_listed("Still to be said", document["lacking"]),
+        *_actions(document["actions"]),
+        *_next(document),
+    ]
+    return "\n".join(screen.visible(row) for row in rows) + "\n"
+
+
+def _standing(document: Mapping[str, Any]) -> str:
+    saved = document["saved"]
+    if saved is None:
+        return f"The review of {document['incident']} is not written yet."
+    done = "saved" if document["is_new"] else "as saved"
+    counts = f"{_number(document['paths'], 'path')}, {_number(document['actions'], 'action')}"
+    return f"The review of {document['incident']} is {document['state']}, {done} as #{saved['seq']}: {counts}."
+
+
+def _number(rows: list[Any], noun: str) -> str:
+    return f"{len(rows)} {noun}" if len(rows) == 1 else f"{len(rows)} {noun}s"
+
+
+def _came_of(document: Mapping[str, Any]) -> Iterable[str]:
+    other = document["merged_with"]
+    if other is not None:
+        yield f"It was put together with what {other['actor']} saved meanwhile as #{other['seq']}."
+    if document["masked"]:
+        lines = f"{document['masked']} lines" if document["masked"] > 1 else "1 line"
+        yield f"What looks like a secret was masked in {lines} before it was saved."
+
+
+def _listed(title: str, rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    told = [f"  line {row['line']}: {row['what']}" for row in rows]
+    return [f"{title}:", *told] if told else []
+
+
+def _actions(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    for row in rows:
+        proof = row["proof"]
+        by = f" ({proof['sort']} {proof['name']})" if proof else ""
+        until = f" until {proof['until']}" if proof and proof["until"] else ""
+        yield f"{row['key']} {row['title']}: {_STANDS[row['stands_on']]}{by}{until}"
+
+
+_STANDS = {
+    "proven": "proven",
+    "not proven": "not proven yet",
+    "accepted": "the risk is accepted",
+    "handed": "handed over",
+    "over": "its day is over",
+    "nothing": "stands on nothing yet",
+}
+
+
+def _next(document: Mapping[str, Any]) -> Iterable[str]:
+    counts = Counter(row["stands_on"] for row in document["actions"])
+    if document["state"] == "closed":
+        return
+    if counts["not proven"]:
+        yield f"To prove them: backout review prove --incident {document['incident']}"
+    elif document["state"] == "in review" and not document["lacking"] and not counts["nothing"] + counts["over"]:
+        yield f"To close it: backout review close --incident {document['incident']}"
