@@ -23,7 +23,7 @@ ACTIONS = """### A1 Refuse a change that moves setuptools across a major version
 - kind: prevent
 - closes: P1
 - proof: guard setuptools-stays
-### A2 Build the virtualenv anew from a lock file
+### A2 Look more carefully at what pip installs
 - owner: Ben
 - due: soon
 """

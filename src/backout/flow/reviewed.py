@@ -8,9 +8,10 @@ from typing import Any
 from backout.errors import RefusedError
 from backout.flow.instant import instant
 from backout.flow.review import Opened, Reviewing, Saved, below
-from backout.model.closing import in_the_way, stands_on
+from backout.model.closing import in_the_way, stands_on, worded
 from backout.model.incident import Row
-from backout.model.proof import PROOF, Proof
+from backout.model.notice import told_of
+from backout.model.proof import GUARD, PROOF, Proof
 from backout.model.proof import fold as fold_proofs
 from backout.model.review import CLOSED, Action, Problem, Review, actions, lacking, paths, problems
 
@@ -45,6 +46,7 @@ def document(reviewing: Reviewing, saved: Saved | None = None) -> dict[str, Any]
         "actions": [seen.action(action) for action in actions(text)],
         "problems": seen.problems(problems(text, reviewing.entries)),
         "lacking": seen.problems(lacking(text)),
+        "findings": [seen.row(found._asdict()) for found in worded(text, _people(reviewing))],
         "is_new": saved is not None and saved.is_new,
         "masked": 0 if saved is None else saved.masked,
         "merged_with": None if saved is None or saved.with_ is None else _saved(saved.with_),
@@ -56,12 +58,24 @@ def close(reviewing: Reviewing) -> Review:
     reviewing.require_open()
     opened = reviewing.opened()
     text, proofs = opened.review.text, proofs_of(reviewing)
-    found = in_the_way(text, reviewing.entries, proofs, today(reviewing))
+    found = [*in_the_way(text, reviewing.entries, proofs, today(reviewing)), *_unsaid(reviewing, text)]
     if found:
-        raise NotClosedError(reviewing.incident.id, below(found, opened.first_line))
+        raise NotClosedError(reviewing.incident.id, below(sorted(found), opened.first_line))
     if opened.review.state == CLOSED:
         return opened.review
     return reviewing.keep(text, CLOSED, opened.review.seq)
+
+
+def _unsaid(reviewing: Reviewing, text: str) -> list[Problem]:
+    """Tell of guards that do not say in a client's words what they keep away: the letter about it could not, either."""
+    if not told_of(reviewing.incident, reviewing.config.audiences):
+        return []
+    silent = {guard.name for guard in reviewing.config.guards if not guard.says}
+    return [
+        Problem(action.line, f"guard {action.proof.name} has no `says`: what is its sentence in the client's letter?")
+        for action in actions(text)
+        if action.proof is not None and action.proof.sort == GUARD and action.proof.name in silent
+    ]
 
 
 def proofs_of(reviewing: Reviewing) -> dict[tuple[str, str], Proof]:
@@ -69,6 +83,11 @@ def proofs_of(reviewing: Reviewing) -> dict[tuple[str, str], Proof]:
     events = reviewing.journal.events(type=PROOF)
     rows = [Row(one.seq, one.at, one.recorded_at, one.actor, one.type, one.body) for one in events]
     return {key[1:]: proof for key, proof in fold_proofs(rows).items() if key[0] == reviewing.incident.id}
+
+
+def _people(reviewing: Reviewing) -> set[str]:
+    """Name who acted in the incident."""
+    return {reviewing.incident.by, reviewing.who, *(entry.actor for entry in reviewing.incident.entries)}
 
 
 def today(reviewing: Reviewing) -> date:

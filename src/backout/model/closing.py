@@ -1,4 +1,4 @@
-"""What keeps a review from being closed: an action that is only words. Pure."""
+"""What keeps a review from being closed: an action that is only words. And which words are told. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date
 
 from backout.model.proof import Proof
 from backout.model.review import ACCEPTED, HANDED, PROOFS, Action, Problem, actions, lacking, problems
+from backout.model.wording import Finding, findings, weak
 
 PROVEN, NOT_PROVEN, OVER, NOTHING = "proven", "not proven", "over", "nothing"
 
@@ -33,7 +34,25 @@ def in_the_way(
         stands = stands_on(action, proofs, today)
         if (what := _missing(action, stands, proofs)) is not None:
             found.append(Problem(action.line, what))
+        if stands != PROVEN:  # what a guard refuses may be called anything
+            found += [Problem(one.line, f"{one.words!r} is weak. Instead: {one.better}") for one in _weak(text, action)]
     return sorted(dict.fromkeys(found))
+
+
+def worded(text: str, names: Collection[str]) -> list[Finding]:
+    """Find what another wording would serve better: in the actions' headings what is weak, anywhere what blames.
+
+    `names` are those who acted, or own something; owners of the actions are known from the text.
+    """
+    known = actions(text)
+    found = [found for action in known for found in _weak(text, action)]
+    return sorted([*found, *findings(text, {*names, *(action.owner for action in known if action.owner)})])
+
+
+def _weak(text: str, action: Action) -> list[Finding]:
+    """Find what is weak in a heading, at its place in the text."""
+    before = text.split("\n")[action.line - 1].find(action.title)
+    return [found._replace(line=action.line, column=found.column + before) for found in weak(action.title)]
 
 
 def _missing(action: Action, stands: str, proofs: Mapping[tuple[str, str], Proof]) -> str | None:

@@ -29,6 +29,7 @@ KINDS = ("prevent", "detect", "mitigate")
 GUARD, CHECK, COMMAND, ACCEPTED, HANDED = "guard", "check", "command", "accepted", "handed"
 FIELDS = ("owner", "due", "kind", "closes", "proof")
 """What an action says of itself, a line each."""
+_NEEDED = {"owner": "owner", "due": "due day", "kind": "kind", "title": "heading"}
 PROOFS = "guard NAME, check NAME, command NAME, accepted by NAME until DATE, handed to NAME by DATE"
 
 BODY = shape.fields(
@@ -170,8 +171,7 @@ def lacking(text: str) -> list[Problem]:
     if not every:
         found.append(Problem(_heading_of(text, ACTIONS), "there is no action."))
     for action in every:
-        needs = [name for name in ("owner", "due", "kind") if not getattr(action, name)]
-        needs += [] if action.title else ["heading"]
+        needs = [word for name, word in _NEEDED.items() if not getattr(action, name)]
         needs += [] if {path.key for path in known} & set(action.closes) else ["path that it closes"]
         if needs:
             found.append(Problem(action.line, f"{action.key} has no {', no '.join(needs)}."))

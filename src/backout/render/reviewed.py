@@ -16,6 +16,7 @@ def reviewed(document: Mapping[str, Any], screen: Screen) -> str:
         *_came_of(document),
         *_listed("Wrong", document["problems"]),
         *_listed("Still to be said", document["lacking"]),
+        *_findings(document["findings"]),
         *_actions(document["actions"]),
         *_next(document),
     ]
@@ -47,6 +48,25 @@ def _came_of(document: Mapping[str, Any]) -> Iterable[str]:
 def _listed(title: str, rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     told = [f"  line {row['line']}: {row['what']}" for row in rows]
     return [f"{title}:", *told] if told else []
+
+
+def _findings(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """Tell of wordings; of what starts at one place the longest."""
+    longest: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for row in rows:
+        place = row["line"], row["column"]
+        longest[place] = max(longest.get(place, row), row, key=lambda one: len(one["words"]))
+    told = [
+        f"  line {row['line']}: {row['words']!r} {_SORTS[row['sort']]}: {row['better']}" for row in longest.values()
+    ]
+    return ["Wording:", *told] if told else []
+
+
+_SORTS = {
+    "weak": "asks for attention, or ends nowhere",
+    "counterfactual": "tells what did not happen",
+    "name": "names somebody as a cause",
+}
 
 
 def _actions(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:

@@ -239,3 +239,30 @@ def test_what_is_not_utf_8_is_named_by_its_line(capsys: pytest.CaptureFixture[st
     code, _, err = asked(capsys, "review", "--from", "latin.md")
     line = text.split(b"\n").index(b"## Impact") + 2
     assert (code, f"latin.md:{line}: this is not UTF-8" in err) == (2, True)
+
+
+def test_a_review_is_closed_once_every_action_stands_on_something(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All reasons at once, each with the line on which the editor shows it; an edit of a closed one opens it again."""
+    edits(monkeypatch, typed("Paths", PATH), typed("Actions", ACTION.replace("Refuse it", "Be more careful")))
+    out = asked(capsys, "review")[1]
+    assert "asks for attention, or ends nowhere" in out
+    code, _, err = asked(capsys, "review", "close")
+    line = next(row["line"] for row in stored(capsys)["actions"])
+    assert (code, err.count(f"line {line}: "), "2 things are in the way" in err) == (3, 2, True)
+    code, out, _ = asked(capsys, "--json", "review", "close")
+    assert (code, json.loads(out)["what"].count(f"line {line}: ")) == (3, 2)
+    day = time.strftime("%Y-%m-%d", time.localtime(time.time() + 30 * 86400))
+    stands = rf"s/^- closes: P1/&\n- proof: accepted by Anna until {day}/"
+    edits(monkeypatch, f"sed -i '/^## Actions/,$ {{s/Be more careful/Refuse a major jump/; {stands}}}' \"$1\"")
+    assert f"backout review close --incident {ID}" in asked(capsys, "review")[1]
+    code, out, _ = asked(capsys, "review", "close", "--incident", "kfd")
+    assert (code, "is closed" in out) == (0, True)
+    assert stored(capsys)["state"] == "closed"
+    seq = stored(capsys)["saved"]["seq"]
+    assert asked(capsys, "review", "close")[0] == 0
+    assert stored(capsys)["saved"]["seq"] == seq
+    edits(monkeypatch, typed("Summary", "One thing more."))
+    asked(capsys, "review")
+    assert stored(capsys)["state"] == "in review"

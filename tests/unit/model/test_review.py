@@ -151,7 +151,7 @@ def test_what_an_action_lacks_is_no_mistake_but_keeps_the_review_open() -> None:
     assert problems(text, ENTRIES) == []
     assert [row.what for row in lacking(text)] == [
         "P1 led to it, and names no entry of the timeline: entries: #N",
-        "A1 has no owner, no due, no kind, no heading.",
+        "A1 has no owner, no due day, no kind, no heading.",
     ]
     assert [row.what for row in lacking(template())] == ["there is no action."]
 
