@@ -165,6 +165,8 @@ def _tell(options: Namespace, reviewing: Reviewing, saved: Saved | None) -> None
     told = document(reviewing, saved)
     if saved is not None and not saved.is_new and not options.json:
         sys.stderr.write("Nothing was changed, so nothing was saved.\n")
+    if saved is not None and saved.opens_again and not options.json:
+        sys.stderr.write("It was closed, and is open again.\n")
     if options.json:
         put_json(told, "actions")
     elif not options.quiet:

@@ -13,6 +13,7 @@ from backout.flow.known import known
 from backout.model.incident import OPEN, Incident, Row
 from backout.model.redact import redact
 from backout.model.review import (
+    CLOSED,
     DRAFT,
     REVIEW,
     File,
@@ -49,13 +50,14 @@ class Opened(NamedTuple):
 class Saved(NamedTuple):
     """What came of a file: the review as it is now, whether that is new, and how many secrets were masked.
 
-    `with_` is the review of somebody else with which it was put together.
+    `with_` is the review of somebody else with which it was put together; `opens_again` tells that it was closed.
     """
 
     review: Review
     is_new: bool
     masked: int = 0
     with_: Review | None = None
+    opens_again: bool = False
 
 
 class MistakesError(UsageError):
@@ -152,7 +154,8 @@ class Reviewing(NamedTuple):
         if text == newest.text:
             return Saved(newest, is_new=False, masked=masked)
         state = state_of(text, self.entries)
-        return Saved(self.keep(text, state, newest.seq), is_new=True, masked=masked, with_=other)
+        kept = self.keep(text, state, newest.seq)
+        return Saved(kept, is_new=True, masked=masked, with_=other, opens_again=newest.state == CLOSED)
 
     def keep(self, text: str, state: str, base: int) -> Review:
         """Put a review on record as it is."""

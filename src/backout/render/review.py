@@ -14,12 +14,13 @@ from backout.render.version import jump
 _MOST_CHARACTERS, _MOST_EFFECTS = 200, 20
 """Of a text and of a change's effects so much is in the file; all of it is in `backout show` and `export`."""
 _SCREEN = Screen()
+_STATES = {"kept": "stands", "undone": "backed out"}
 _MARKS = {"added": "+", "removed": "-", "edited": "~"}
 
 
 def known(document: Mapping[str, Any], zone: tzinfo | None = None) -> str:
     """Write what `flow.known` tells; the same as long as nothing new is known."""
-    told = story(document, zone)
+    told = story({**document, "entries": [row for row in document["entries"] if not row["body"].get("draft")]}, zone)
     facts = {section.title: section.facts for section in told.sections}
     days = [section for section in told.sections if section.level > 2]  # noqa: PLR2004 - a day of the timeline
     standing = [fact for fact in facts["Where it stands"] if fact[0] not in ("What", "As of")]
@@ -93,7 +94,7 @@ def _line(line: Line) -> str:
 
 def _changes(rows: Iterable[Mapping[str, Any]], zone: tzinfo | None) -> Iterable[str]:
     for row in rows:
-        state = f"taken back by {row['undone_by']}" if row["undone_by"] else row["state"]
+        state = f"taken back by {row['undone_by']}" if row["undone_by"] else _STATES.get(row["state"], row["state"])
         what = f"takes back {row['undoes']}" if row["undoes"] else _cut(command_text(row["command"]))
         yield f"{row['id']}  {moment_text(row['at'], zone)}  {row['who']} on {row['host']}, {state}: {what}"
         if row["why"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from textwrap import wrap
 from typing import Any
 
 from backout.render.screen import Screen
@@ -11,6 +12,8 @@ from backout.render.screen import Screen
 
 def reviewed(document: Mapping[str, Any], screen: Screen) -> str:
     """Draw a `backout.review/1` document."""
+    if document["saved"] is None:
+        return screen.visible(f"The review of {document['incident']} is not written yet.") + "\n"
     rows = [
         _standing(document),
         *_came_of(document),
@@ -20,16 +23,29 @@ def reviewed(document: Mapping[str, Any], screen: Screen) -> str:
         *_actions(document["actions"]),
         *_next(document),
     ]
-    return "\n".join(screen.visible(row) for row in rows) + "\n"
+    return "\n".join(line for row in rows for line in _wrapped(screen.visible(row), screen)) + "\n"
+
+
+def _wrapped(row: str, screen: Screen) -> list[str]:
+    """Wrap a row below itself; a command at its end stays in one piece."""
+    if ": backout " in row:
+        return [row]
+    indent = " " * (len(row) - len(row.lstrip()))
+    return wrap(
+        row,
+        max(screen.width, 40),
+        initial_indent="",
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
 
 
 def _standing(document: Mapping[str, Any]) -> str:
     saved = document["saved"]
-    if saved is None:
-        return f"The review of {document['incident']} is not written yet."
-    done = "saved" if document["is_new"] else "as saved"
     counts = f"{_number(document['paths'], 'path')}, {_number(document['actions'], 'action')}"
-    return f"The review of {document['incident']} is {document['state']}, {done} as #{saved['seq']}: {counts}."
+    return f"The review of {document['incident']} is {document['state']}, saved as #{saved['seq']}: {counts}."
 
 
 def _number(rows: list[Any], noun: str) -> str:
@@ -91,6 +107,8 @@ def _next(document: Mapping[str, Any]) -> Iterable[str]:
     counts = Counter(row["stands_on"] for row in document["actions"])
     if document["state"] == "closed":
         return
+    if counts["nothing"]:
+        yield f"What would refuse the change that led to it: backout review guard --incident {document['incident']}"
     if counts["not proven"]:
         yield f"To prove them: backout review prove --incident {document['incident']}"
     elif document["state"] == "in review" and not document["lacking"] and not counts["nothing"] + counts["over"]:

@@ -264,5 +264,5 @@ def test_a_review_is_closed_once_every_action_stands_on_something(
     assert asked(capsys, "review", "close")[0] == 0
     assert stored(capsys)["saved"]["seq"] == seq
     edits(monkeypatch, typed("Summary", "One thing more."))
-    asked(capsys, "review")
+    assert "is open again" in asked(capsys, "review")[2]
     assert stored(capsys)["state"] == "in review"
