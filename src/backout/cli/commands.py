@@ -230,6 +230,7 @@ def _wanted(options: Namespace, environment: Environment | None, named: Command 
         stdin=options.stdin,
         terminal=options.interactive,
         twice=getattr(options, "twice", False),
+        name=named.name if named else "",
     )
 
 

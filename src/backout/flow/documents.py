@@ -20,6 +20,9 @@ from backout.store.journal import Journal
 
 EFFECTS = "effects"
 """The type of an event that tells what a change did: `host`, `change`, and the names of the `parts`."""
+IDLE = "idle"
+"""The type of an event that tells that a named command was run and had nothing to do: its name as `command`, the
+`environment`, and the checks that were unhealthy then (`red`). No change tells of it."""
 _ROWS_A_PART = 4096
 _FIELDS = ("kind", "subject", "op", "before", "after", "content")
 _ROW = shape.row(shape.text, shape.text, shape.text, shape.anything, shape.anything, shape.maybe(shape.text))

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from backout.config.values import Command
 from backout.errors import BackoutError, UsageError
+from backout.flow.documents import IDLE
 from backout.flow.incidents import NO_ENVIRONMENT, TYPES
 from backout.flow.replay import Found, Replay, Setting
 from backout.flow.session import Session
 from backout.model import proof
-from backout.model.check import Check, CheckResult
+from backout.model.check import UNHEALTHY, Check, CheckResult
 from backout.model.contrast import NAMED, REST, Good, Told, bad_of, good_of
 from backout.model.guard import OVERRIDDEN, Guard
 from backout.model.incident import Incident, Row
@@ -192,7 +193,13 @@ class Prover:
             if list(change.body.get("command", ())) == list(words)
             and (change.body.get("environment") or NO_ENVIRONMENT) == incident.environment
         ]
-        judged = proof.of_command(command.name, begun=begun, runs=_runs(changes))
+        idle = [
+            ("", event.at, _red(event.body.get("red", ())))
+            for event in self.setting.journal.events(type=IDLE)
+            if event.body.get("command") == command.name
+            and (event.body.get("environment") or NO_ENVIRONMENT) == incident.environment
+        ]
+        judged = proof.of_command(command.name, begun=begun, runs=[*_runs(changes), *idle])
         return Tried(judged, was=plain(command._asdict()))
 
     def record(self, who: str, one: Proof) -> Proof:
@@ -294,8 +301,11 @@ def _problem(change: Change) -> str:
         return "was backed out" if change.state == UNDONE else f"is {change.state}"
     if change.undone_by is not None:
         return "was taken back"
-    red = [result["name"] for result in change.body.get("results", ()) if result["result"] == "unhealthy"]
-    return f"left {', '.join(red)} unhealthy" if red else ""
+    return _red([row["name"] for row in change.body.get("results", ()) if row["result"] == UNHEALTHY])
+
+
+def _red(names: Sequence[str]) -> str:
+    return f"left {', '.join(names)} unhealthy" if names else ""
 
 
 def plain(table: Mapping[str, Any]) -> dict[str, Any]:

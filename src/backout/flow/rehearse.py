@@ -52,6 +52,8 @@ class Wanted(NamedTuple):
     twice: bool = False
     advice: str | None = None
     """What helps when the command fails, where that is not what helps usually."""
+    name: str = ""
+    """What the command is called in backout.toml, where it is a named one."""
 
 
 class Measured(NamedTuple):

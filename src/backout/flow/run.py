@@ -5,6 +5,7 @@ Back out by itself when a check turned red.
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 from backout import __version__
@@ -23,7 +24,7 @@ from backout.flow.rehearse import (
     took,
 )
 from backout.flow.session import Session, require_finished
-from backout.model.check import AFTER, BEFORE, CheckResult, turned_red
+from backout.model.check import AFTER, BEFORE, CheckResult, red_before, turned_red
 from backout.model.redact import redact
 from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge
 
@@ -49,6 +50,7 @@ def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
         raise
     if measured.idle:
         session.link.ask("let_go", change=measured.change)
+        _note_idle(session, wanted, measured)
         return {**measured.document, "change": None}, DONE
     session.tell.step("applying")
     try:
@@ -59,6 +61,14 @@ def run(session: Session, wanted: Wanted) -> tuple[dict[str, Any], int]:
     except KeyboardInterrupt:
         raise _interrupted(session, measured.change, wanted) from None
     return settle(session, wanted, _with_what_was_left(measured, left))
+
+
+def _note_idle(session: Session, wanted: Wanted, measured: Measured) -> None:
+    """Tell the journal that a named command had nothing to do: no change tells of it, and a review may ask for it."""
+    if session.journal is not None and wanted.name:
+        red = red_before(list(measured.before))
+        body = {"command": wanted.name, "environment": measured.document["environment"], "red": list(red)}
+        session.journal.append(at=time.time(), actor=str(session.who), type=documents.IDLE, body=body)
 
 
 def _with_what_was_left(measured: Measured, left: int) -> Measured:

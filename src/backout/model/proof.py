@@ -232,7 +232,7 @@ def of_command(name: str, *, begun: float, runs: Iterable[tuple[str, float, str]
         return _fails("It was not run since the incident began.", f"backout run {name}")
     change, _, problem = max(since, key=lambda run: run[1])
     if problem:
-        return _fails(f"Its last run did not go well: {change} {problem}.", f"backout run {name}")
+        return _fails(f"Its last run did not go well: {change or 'it'} {problem}.", f"backout run {name}")
     return _proves(f"Its run {change} is applied and healthy." if change else "Its last run had nothing to do.")
 
 

@@ -250,3 +250,8 @@ def test_a_command_is_proven_by_a_run_that_went_well_since_the_incident_began(si
         HELD,
         "Its run renewed is applied and healthy.",
     )
+    idle = {"command": "renew", "environment": "production", "red": ["site"]}
+    site.journal.append(at=AT + 300, actor="ada", type=documents.IDLE, body=idle)
+    assert site.proven(**how)["why"] == "Its last run did not go well: it left site unhealthy."
+    site.journal.append(at=AT + 400, actor="ada", type=documents.IDLE, body={**idle, "red": []})
+    assert site.proven(**how)["why"] == "Its last run had nothing to do."
