@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,45 @@ def test_the_host_moved_on_where_the_composition_needs_it(backout: Backout, reco
         assert [row["path"] for row in caught.value.conflicts] == [str(backout.folder / "added")]
         assert host.acting.trial(change, needless, [])["results"] == []
     assert (backout.folder / "added").read_text() == "somebody's\n"
+
+
+def whole(host: Host, change: str, command: str, *, there: bool) -> tuple[str, int]:
+    """What a command says in a view with all or none of a change, and how many paths moved on."""
+    check = {"name": "said", "run": f"{{ {command}; }} 2>&1; true", "within_s": 60}
+    answer = host.acting.whole(change, [check], there=there)
+    return answer["results"][0]["output"], answer["moved"]
+
+
+@pytest.mark.parametrize("record", [refused, taken_back, applied])
+def test_the_whole_of_a_change_is_seen_over_a_host_that_moved_on(
+    backout: Backout, record: Callable[[Backout], str]
+) -> None:
+    """A check that is written the day after is shown what it would have seen: nothing is parted, nothing is live."""
+    change = record(backout)
+    (backout.folder / "app.ini").write_text("[web]\nworkers = 8\n")
+    (backout.folder / "added").write_text("newer\n")
+    (backout.folder / "later").write_text("later\n")
+    before = picture(backout.folder)
+    show = in_folder(backout, "cat app.ini added later; ls made old")
+    with half(backout.state) as host:
+        (all_of_it, moved), (none, same) = (whole(host, change, show, there=there) for there in (True, False))
+    assert "later\n" in all_of_it and "later\n" in none  # noqa: PT018 - each is told by the other
+    if record is applied:  # what is live is what it became
+        assert ("workers = 8" in all_of_it, moved) == (True, 0)
+        assert ("workers = 2" in none, "newer" in none, "old" in none, same) == (True, False, True, 2)
+    else:
+        assert ("workers = 4" in all_of_it, "new\n" in all_of_it, "deep" in all_of_it, moved) == (True, True, True, 2)
+        assert ("workers = 8" in none, "newer" in none, same) == (True, True, 0)
+    assert difference(before, picture(backout.folder)) == {}
+
+
+def test_where_the_whole_of_a_change_has_no_place_any_more_is_named(backout: Backout) -> None:
+    """Its folder became a file: what the change did there cannot be seen."""
+    change = refused(backout, "echo 1 > gone/deep/new")
+    shutil.rmtree(backout.folder / "gone")
+    (backout.folder / "gone").write_text("a file\n")
+    with half(backout.state) as host, pytest.raises(ConflictError):
+        whole(host, change, "true", there=True)
 
 
 def test_a_shared_file_that_moved_on_cannot_be_parted(backout: Backout) -> None:

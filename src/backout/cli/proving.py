@@ -17,7 +17,7 @@ from backout.config.find import load, tables
 from backout.config.nearest import did_you_mean
 from backout.config.values import LOCAL, Config, Environment
 from backout.errors import UsageError
-from backout.flow.calm import meant
+from backout.flow.export import newest
 from backout.flow.proofs import again, checks_of, exit_code, prove, proven, row, wanted
 from backout.flow.propose import Proposal, propose
 from backout.flow.propose import document as proposals_document
@@ -98,7 +98,7 @@ def _record(config: Config) -> Iterator[_Record]:
 def _prover(options: Namespace, config: Config) -> Iterator[tuple[Prover, str]]:
     """Reach the incident's environment, and where a guard is about more than that, all; then read the record."""
     with _record(config) as record:
-        incident = meant(record.journal, getattr(options, "incident", None), None)
+        incident = newest(record.journal, getattr(options, "incident", None)).id
         place = record.known.incidents[incident].environment
         guards = [guard for guard in config.guards if guard.name in getattr(options, "names", ())]
         alone = all(guard.environments == (place,) for guard in guards)

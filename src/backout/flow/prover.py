@@ -160,14 +160,14 @@ class Prover:
         was = {name: value for name, value in check._asdict().items() if value is not None}
         better = case.good_id if case.how in (REST, NAMED) else ""
         try:
-            red = self._tried(case.bad, check, whole=True)
-            green = self._tried(case.good if better else case.bad, check, whole=bool(better))
+            red, moved = self._tried(case.bad, check, whole=True)
+            green, _ = self._tried(case.good if better else case.bad, check, whole=bool(better))
         except BackoutError as error:
             return Tried(Judged(None, f"It cannot be tried. {error.what}", error.next), was=was)
-        return Tried(proof.of_check(check.name, (case.bad_id, red), (better, green)), was=was)
+        return Tried(proof.of_check(check.name, (case.bad_id, red), (better, green), moved), was=was)
 
-    def _tried(self, found: Sequence[Found], check: Check, *, whole: bool) -> CheckResult:
-        """Ask a check in a view with all of a change, or with none of it."""
+    def _tried(self, found: Sequence[Found], check: Check, *, whole: bool) -> tuple[CheckResult, int]:
+        """Ask a check in a view with all of a change, or with none of it; gives also how many paths moved on since."""
         change = found[0].past.id
         names = {host for one in found for host in one.changes}
         for _, fleet in self.setting.fleets:
@@ -209,11 +209,10 @@ class Prover:
         return one._replace(at=at, seq=event.seq)
 
 
-def _trial(session: Session, change: str, check: Check, *, whole: bool) -> CheckResult:
-    count = len(session.link.ask("atoms", change=change)["atoms"])
-    chosen = list(range(count)) if whole else []
-    (row,) = session.link.ask("trial", change=change, chosen=chosen, checks=[check._asdict()])["results"]
-    return CheckResult(**row)
+def _trial(session: Session, change: str, check: Check, *, whole: bool) -> tuple[CheckResult, int]:
+    answer = session.link.ask("whole", change=change, there=whole, checks=[check._asdict()])
+    (row,) = answer["results"]
+    return CheckResult(**row), answer["moved"]
 
 
 def _told(found: Iterable[Found]) -> list[Told]:

@@ -85,6 +85,12 @@ class Acting:
 
         return trial(self._ledger, self._read(change), chosen, [check_from(check) for check in checks])
 
+    def whole(self, change: str, checks: list[dict[str, Any]], *, there: bool) -> dict[str, Any]:
+        """Run checks in a view with all of a recorded change, or none of it; gives {results, limits, moved}."""
+        from backout.host.trial import whole
+
+        return whole(self._ledger, self._read(change), [check_from(check) for check in checks], there=there)
+
     def compose(self, change: str, chosen: list[int], new: str, checks: list[dict[str, Any]]) -> dict[str, Any]:
         """Make a rehearsal of its own of only some atoms of a recorded change; gives what `rehearse` does."""
         from backout.host.rehearse import Request

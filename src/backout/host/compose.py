@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from backout.errors import NotPossibleError, UsageError
+from backout.host.execute import Conflict
 from backout.host.folders import copy_appearance
 from backout.host.inplace import pour, set_metadata
 from backout.host.recorded import NOWHERE, Bits, Recorded
@@ -40,12 +41,14 @@ TRIAL = "trial-"
 class Wanted(NamedTuple):
     """Which atoms of a change are to be there, and the id of the composition.
 
-    One that is no trial is to be applied later.
+    One that is no trial is to be applied later. `side` is for what is only looked at: all of the change (AFTER) or none
+    of it (BEFORE), over whatever is there today; then no atom is asked for.
     """
 
     recorded: Recorded
     chosen: Collection[int]
     name: str
+    side: str = ""
 
 
 def fill(wanted: Wanted, layers: Sequence[Layer]) -> None:
@@ -54,6 +57,9 @@ def fill(wanted: Wanted, layers: Sequence[Layer]) -> None:
     ConflictError when the host moved on at a path that this needs; noise that did keeps its live version.
     """
     recorded = wanted.recorded
+    if wanted.side:
+        _lay_all(wanted, layers)
+        return
     sides = recorded.composing.sides(frozenset(wanted.chosen))
     laid = [path for path, side in sides.items() if side != recorded.live]
     conflicts = recorded.moved_on(laid)
@@ -66,6 +72,19 @@ def fill(wanted: Wanted, layers: Sequence[Layer]) -> None:
         work.close()
 
 
+def _lay_all(wanted: Wanted, layers: Sequence[Layer]) -> None:
+    """Lay a side of a change over the host as it is; a ConflictError where that has no place there any more."""
+    paths = sorted(wanted.recorded.raw) if wanted.side != wanted.recorded.live else []
+    work = _Laying(wanted, dict.fromkeys(paths, wanted.side), layers)
+    try:
+        work.lay(paths)
+    except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
+        where = os.fsencode(error.filename) if isinstance(error.filename, str | bytes) else b"a folder of it"
+        stop_at_conflicts([Conflict(where, "it is not there any more as the change needs it")])
+    finally:
+        work.close()
+
+
 def _switched(bits: Bits) -> bytes | None:
     return bits.step.path if bits.step else None
 
@@ -74,7 +93,7 @@ class _Laying:
     """One run of `fill`."""
 
     def __init__(self, wanted: Wanted, sides: Mapping[bytes, str], layers: Sequence[Layer]) -> None:
-        self._recorded, self._chosen, name = wanted
+        self._recorded, self._chosen, name, _ = wanted
         self._sides, self._layers, self._links = sides, layers, _Links(wanted)
         self._targets, self._sources = Parents(), Parents()
         self._may_link = name.startswith(TRIAL)

@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     "recover": {},
     **dict.fromkeys(("let_go", "back_out", "atoms"), _KNOWN),
     "trial": _TRIAL,
+    "whole": {**_KNOWN, "checks": _CHECKS, "there": shape.truth},
     "compose": {**_TRIAL, "new": shape.name},
     "rehearse": _REHEARSE,
     "refuse": _APPLY,

@@ -23,13 +23,33 @@ from backout.host.plan import Plan, Relink
 from backout.host.recorded import Recorded
 from backout.host.rehearse import Done, Rehearsed, Request, checked, conclude, look
 from backout.host.sandbox import Sandbox
+from backout.host.transact import is_noise
+from backout.model.atoms import AFTER, BEFORE
 from backout.model.check import Check
 from backout.model.step import Switch
 
 
 def trial(ledger: Ledger, recorded: Recorded, chosen: Collection[int], checks: Sequence[Check]) -> dict[str, Any]:
     """Run checks where only the chosen atoms are there; gives {results, limits}."""
-    wanted = Wanted(recorded, chosen, TRIAL + os.urandom(8).hex())
+    results, limits = _tried(ledger, Wanted(recorded, chosen, TRIAL + os.urandom(8).hex()), checks)
+    return {"results": results, "limits": [*limits, *recorded.limits()]}
+
+
+def whole(ledger: Ledger, recorded: Recorded, checks: Sequence[Check], *, there: bool) -> dict[str, Any]:
+    """Run checks where a change is there as it was made, or not at all, whatever became of the host since.
+
+    Gives {results, limits, moved}: `moved` counts the paths at which the host moved on. In the view they are as the
+    change left them, or as they were before it.
+    """
+    side = AFTER if there else BEFORE
+    moved = recorded.moved_on(recorded.raw) if side != recorded.live else []
+    wanted = Wanted(recorded, (), TRIAL + os.urandom(8).hex(), side)
+    results, limits = _tried(ledger, wanted, checks)
+    return {"results": results, "limits": limits, "moved": sum(not is_noise(row.path) for row in moved)}
+
+
+def _tried(ledger: Ledger, wanted: Wanted, checks: Sequence[Check]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Run checks in a composition of which nothing stays; gives their results and what it could not see."""
     with claimed(ledger, wanted.name) as descriptor:
         try:
             with composition(ledger.state, wanted) as sandbox:
@@ -37,7 +57,7 @@ def trial(ledger: Ledger, recorded: Recorded, chosen: Collection[int], checks: S
                 sandbox.close(keep=False)
         finally:
             os.close(descriptor)
-    return {"results": [result._asdict() for result in results], "limits": [*sandbox.limits, *recorded.limits()]}
+    return [result._asdict() for result in results], [*sandbox.limits]
 
 
 def compose(
@@ -69,7 +89,8 @@ def _relinked(plan: Plan, recorded: Recorded) -> Plan:
 @contextmanager
 def composition(state: bytes, wanted: Wanted) -> Iterator[Sandbox]:
     """Give a sandbox whose layers are composed and frozen, as after a command."""
-    require_atoms(wanted.recorded, wanted.chosen)
+    if not wanted.side:
+        require_atoms(wanted.recorded, wanted.chosen)
     document = wanted.recorded.document
     near = tuple(map(os.fsencode, (document["cwd"], os.environ.get("HOME", "/"))))
     stand_ins = state + b"/shims-" + os.fsencode(wanted.name)

@@ -198,10 +198,11 @@ def _through(guard: Guard, good: Sequence[Outcome]) -> Judged:
     return _proves(f"It lets {change} through.")
 
 
-def of_check(name: str, bad: tuple[str, CheckResult], good: tuple[str, CheckResult]) -> Judged:
+def of_check(name: str, bad: tuple[str, CheckResult], good: tuple[str, CheckResult], moved: int = 0) -> Judged:
     """Judge a check by its results with the bad change in a view of the host, and with the good one.
 
-    Each is given with its change; no good change (empty): the host without the bad one.
+    Each is given with its change; no good change (empty): the host without the bad one. `moved` counts the paths of the
+    bad change at which the host moved on since.
     """
     (worse, red), (better, green) = bad, good
     there = f"with {better}" if better else f"without {worse}"
@@ -213,7 +214,8 @@ def of_check(name: str, bad: tuple[str, CheckResult], good: tuple[str, CheckResu
         return _fails(f"It is green with the bad change {worse}: it would not have seen it.", "Have it look at more.")
     if green.result == UNHEALTHY:
         return _fails(f"It is red {there}, too: {_line(green)}", "Mend the check, or name another: --good ID")
-    return _proves(f"It is red with {worse}: {_line(red)} It is green {there}.")
+    since = f" The host moved on since at {number(moved, 'path')} of {worse}, seen as it left them." if moved else ""
+    return _proves(f"It is red with {worse}: {_line(red)} It is green {there}.{since}")
 
 
 def _line(result: CheckResult) -> str:
