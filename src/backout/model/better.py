@@ -24,7 +24,7 @@ _IF = re.compile(r"if\b", re.IGNORECASE)
 _ARTICLE = re.compile(r"\A(?:our|the)\s+", re.IGNORECASE)
 _TIE = re.compile(r"\A(?:about|of|on|to|with)\s+")
 _TOGETHER = re.compile(r"agree|align|ask|collab|coord|discuss|liaise|propos|recomm|suggest|talk|told", re.IGNORECASE)
-_TAUGHT = re.compile(r"advis|coach|communicat|educat|encourag|remind|shar|teach|train", re.IGNORECASE)
+_TAUGHT = re.compile(r"advis|coach|communicat|educat|encourag|inform|remind|shar|teach|tell|train", re.IGNORECASE)
 _KIND = re.compile(
     rf"""(?:\w+\s+)?(?:(?P<watched>{phrases.WATCHED})|(?P<written>{phrases.WRITTEN})|tests?|testing|coverage)
     (?:\s+(?:about|around|for|of|on)\s+(?P<what>.+))?""",

@@ -26,17 +26,17 @@ def running(pattern: str) -> re.Pattern[str]:
 LEAD = re.compile(
     r"""(?:[\s*-]|\[.\])*
     (?:(?:therefore|instead|also|additionally|finally|first|next|then|please)[,\s]+)*
-    (?:(?:(?:re)?open|rais|creat|fil|writ)e?(?:ed)?[ ]+an?[ ](?:ticket|issue|task|story)[ ]+to[ ]+
+    (?:(?:(?:re)?open|rais|creat|fil|writ)e?(?:ed)?[ ]+(?:an?[ ])?(?:ticket|issue|task|story)[ ]+to[ ]+
     |(?:ticket|issue|task|story)[ ](?:was[ ])?(?:raised|created|opened|filed)[ ]+to[ ]+)?
     (?:(?:we|i|you|they|everyone|everybody|(?:the[ ])?(?:whole[ ])?(?:team|developers|engineers))(?:'ve|'ll)?[ ]+)?
     (?:(?:should|shall|must|will|would|needs?[ ]to|ha(?:s|ve)[ ]to|wants?[ ]to|ought[ ]to|(?:are|is)[ ]going[ ]to
     |(?:are|is)[ ]to|have|has|can)[ ]+(?!(?:it|our|the|they|we)\b)(?:(?:all|also|now|always|just|really)[ ]+)?)?
-    (?:(?:actively|always|continuously|further|generally|quickly|regularly)[ ]+)?""",
+    (?:(?:actively|continuously|further|generally|quickly|regularly)[ ]+)?""",
     FLAGS,
 )
 
 FINDING_OUT = words(
-    r"analy[sz](?:e|ing)|assess(?:ing)?|brainstorm|check[ ](?:if|whether|why|how|what)|consider(?:ed|ing)?"
+    r"analy[sz](?:e|ing)|assess(?:ing)?|brainstorm|check(?:[ ](?:if|whether|why|how|what))?|consider(?:ed|ing)?"
     r"|curate|debug|determine|devise|diagnos(?:e|ing)|discuss(?:ed|ing)?|evaluat(?:e|ing)|examin(?:e|ing)"
     r"|explor(?:e|ing)|figur(?:e|ing)[ ]out|find(?:ing)?[ ]out|identify(?:ing)?(?=[ ](?:the[ ]|a[ ]|any[ ])?(?:\w+[ ])?"
     r"(?:reasons?|causes?|ways?|paths?|options?|gaps?|why|what|how|where|whether|improvements?|opportunities)\b)"
@@ -51,7 +51,9 @@ ATTENTION = words(
     r"|do[ ](?:a[ ])?better(?:[ ]job)?|double-?[ ]?check|educat(?:e|ed|ing)|encourag(?:e|ed|ing)|focus[ ]on|follow"
     r"|keep[ ](?:an[ ]eye|in[ ]mind)|learn|liaise|look[ ](?:more[ ]carefully|more[ ]closely|closer|carefully)|observe"
     r"|propos(?:e|ed|ing)|rais(?:e|ing)[ ]awareness|recommend|remember|remind(?:ed)?|shar(?:e|ed|ing)|suggest"
-    r"|take[ ](?:more[ ]|greater[ ]|better[ ])?(?:care|time)|talk(?:ed)?|teach|think[ ]twice|told|train|try[ ]harder"
+    r"|take[ ](?:more[ ]|greater[ ]|better[ ])?(?:care|time)|talk(?:ed)?"
+    r"|teach|think[ ]twice|tell|told|train|try[ ]harder"
+    r"|always|inform|never|work[ ](?:closely|collaboratively|together)"
 )
 DEGREE = words(
     r"bring[ ]down|clarify|cut[ ]down|enhance|harden|improv(?:e|ing)|maximi[sz]e|minimi[sz]e|moderni[sz]e|optimi[sz]e"
@@ -77,6 +79,7 @@ SINCE = words(
 MEASURE = re.compile(
     r"""(?<!\w)\d|\b(?:by[ ](?:\w+ly[ ])?\w+ing|into[ ]an?|with[ ]an?|zero|every|never|once|twice|half
     |in[ ](?:bytes|days|hours|minutes|percent|seconds))\b|%
+    |\bso[ ](?:that[ ])?(?:it|they)[ ](?:always|never|only)\b
     |\bso[ ]that[ ](?!we\b)(?:\S+[ ]){1,6}?(?:are|is|be|gets?|can(?:not|'t)?|no[ ]longer|do(?:es)?(?:n't|[ ]not))\b
     (?!.*\b(?:better|feel|more|easier|easily)\b)""",
     FLAGS,
@@ -108,7 +111,7 @@ UNNAMED = words(
 )
 CARE = words(
     r"(?:more[ ])?careful(?:ly)?|(?:more[ ]|close[ ])?attention|best[ ]effort|remember[ ]to"
-    r"|(?:always|manually)[ ](?:check|compare|confirm|look|read|review|test|verify)"
+    r"|(?:for|in)[ ](?:the[ ])?future|manually[ ](?:check|compare|confirm|look|read|review|test|verify)"
 )
 PEOPLE = words(
     r"""(?:ensure|make[ ]sure)(?:[ ]that)?[ ](?:(?:all|each|our|the)[ ])*
@@ -124,11 +127,15 @@ COMPARED = words(
     r"|(?:clean|clear|eas|fast|quick|safe|simpl|smart|smooth|strong)(?:er|ier)(?![ ]than\b)"
 )
 EMPTY = words(
-    r"adequate|appropriate|proactive|proper|reasonable|sane|sensible|some[ ]kind[ ]of|something(?:[ ]more[ ]\w+)?"
+    r"adequate|appropriate|proactive|proper|reasonable|sane|sensible|some[ ]kind[ ]of"
+    r"|something(?=[ ](?:about|better|like|that)\b)|something[ ]more[ ]\w+"
     r"|sufficient|suitable|sustainable"
 )
 HEDGED = words(r"maybe|perhaps|possibly|potentially")
-LEFT_OPEN = words(r"(?<!what\s)(?<!which\s)(?<!that\s)(?<!who\s)(?:could|might)|if[ ]possible|where[ ]possible")
+LEFT_OPEN = words(
+    r"(?<!what\s)(?<!which\s)(?<!that\s)(?<!who\s)(?:could|might)|(?:if|where)[ ](?:necessary|needed|possible)"
+    r"|as[ ](?:appropriate|needed|required|(?:it|they)[ ](?:arises?|comes?[ ]up|occurs?))"
+)
 
 
 _BEEN = (

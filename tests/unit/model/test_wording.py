@@ -39,6 +39,10 @@ def told(text: str, *names: str) -> list[str]:
         ("Pin setuptools?", "?"),
         ("Pin setuptools, maybe", "maybe"),
         ("Alerting problems", "Alerting problems"),
+        ("Always look at the diff in pairs", "Always"),
+        ("In future, reindex before upgrades", "In future"),
+        ("Create ticket to investigate the timeouts", "investigate"),
+        ("Fix known errors as they arise", "as they arise"),
     ],
 )
 def test_an_action_that_asks_for_attention_or_ends_nowhere_is_weak(title: str, words: str) -> None:
@@ -57,6 +61,7 @@ def test_an_action_that_asks_for_attention_or_ends_nowhere_is_weak(title: str, w
         "Improve the restore by copying from the second host",
         "Reduce the restart to 5 s",
         "Investigate and fix the leak in the worker",
+        "Simplify the deploy so it always takes all images",
         "Make sure all pods have a memory limit",
         "Ensure alerts of the sandbox reach #test",
         "We should have an alert on failed backups",
