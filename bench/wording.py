@@ -19,8 +19,6 @@ from bench.contest import ROOT, Place
 
 _DATA = Path(ROOT) / "bench" / "data"
 _RESAMPLED = 2_000
-_LOOKS = "once, with the rules as they were committed before"
-"""How often the held-out half was measured; whoever changes a rule for what it shows there says so here."""
 _LISTED = re.compile(
     r"\b(?:be more careful|look closer|do a better job|double-check|remember|train|communicate better|make sure|ensure"
     r"|investigate|look into|consider|discuss|improve|better)\b",
@@ -30,11 +28,15 @@ _LISTED = re.compile(
 _NOTE = (
     "306 action items of published postmortems, each labelled weak (it asks for attention or ends nowhere) or not, "
     "twice by one reader; whose they are, what weak means, and every label: bench/data. The rules were built on one "
-    f"half, drawn by hash; the other was measured {_LOOKS}. Who wrote the rules had labelled all the texts before, "
-    "those of the held-out half, too. So 95 actions of another team were then looked for and labelled, once and by the "
-    "same reader, and measured once as well. The plain list is the words that a guide would refuse, wherever they "
-    f"stand in a title. Bounds hold 95 % of {_RESAMPLED:,} bootstrap samples."
+    "half, drawn by hash, and committed; only then the other half was measured (F1 0.93, 0.87 to 0.97). Who wrote the "
+    "rules had labelled the texts of both halves before, so 95 actions of another team were looked for and labelled "
+    "then, and measured once: precision 0.95, recall 0.76, F1 0.84 (0.75 to 0.92). What they showed went into the "
+    "rules; so they are no test any more, and the held-out half was measured a second time, as below. 69 actions of a "
+    "third team were labelled after that, and measured once: that row is what to expect of postmortems that the rules "
+    "have not met. The plain list is the words that a guide would refuse, wherever they stand in a title. Bounds hold "
+    f"95 % of {_RESAMPLED:,} bootstrap samples."
 )
+"""Who changes a rule for what is seen here says so here: the row is no test from then on."""
 
 
 class Titled(NamedTuple):
@@ -52,15 +54,22 @@ class Told(NamedTuple):
     f1: float
 
 
-def titles(actions: str, settled: str, half: int | None = None) -> list[Titled]:
-    """Read the actions of a file with their labels: all of them, or a half (0 built on, 1 held out)."""
-    so = labels(settled)
-    with open(_DATA / actions, encoding="utf-8", newline="") as file:
-        return [
-            Titled(row["text"], so[row["id"]])
-            for row in csv.DictReader(file)
-            if half in (None, hashlib.sha256(row["id"].encode()).digest()[0] % 2)
-        ]
+def half(at: int) -> list[Titled]:
+    """Give the actions on which the rules were built (0), or those that were held out (1)."""
+    return [
+        action for key, action in _titled("actions", "labels") if hashlib.sha256(key.encode()).digest()[0] % 2 == at
+    ]
+
+
+def team(name: str) -> list[Titled]:
+    """Give the actions of a team that is in neither half."""
+    return [action for key, action in _titled("others", "labels-others") if key.startswith(f"{name}-")]
+
+
+def _titled(actions: str, settled: str) -> list[tuple[str, Titled]]:
+    so = labels(f"{settled}.csv")
+    with open(_DATA / f"{actions}.csv", encoding="utf-8", newline="") as file:
+        return [(row["id"], Titled(row["text"], so[row["id"]])) for row in csv.DictReader(file)]
 
 
 def score(pairs: Sequence[tuple[bool, bool]]) -> Told:
@@ -101,9 +110,10 @@ def table() -> str:
     )
     lines = ["| | precision | recall | F1 |", "| --- | ---: | ---: | ---: |"]
     parts = (
-        ("held out", titles("actions.csv", "labels.csv", 1)),
-        ("another team's", titles("others.csv", "labels-others.csv")),
-        ("built on", titles("actions.csv", "labels.csv", 0)),
+        ("held out", half(1)),
+        ("a third team's, new to the rules", team("datahub")),
+        ("built on", half(0)),
+        ("another team's, built on later", team("wellcome")),
     )
     for name, part in parts:
         lines.append(f"| **{name}**: {len(part)} actions, {sum(one.is_weak for one in part)} weak | | | |")
