@@ -25,10 +25,12 @@ def running(pattern: str) -> re.Pattern[str]:
 # What may stand before the act: it says nothing of what is to be so.
 LEAD = re.compile(
     r"""(?:[\s*-]|\[.\])*
+    (?:(?:after|before|if|when|whenever)[ ][^,.:]{1,160},[ ]+)?
     (?:(?:therefore|instead|also|additionally|finally|first|next|then|please)[,\s]+)*
     (?:(?:(?:re)?open|rais|creat|fil|writ)e?(?:ed)?[ ]+(?:an?[ ])?(?:ticket|issue|task|story)[ ]+to[ ]+
     |(?:ticket|issue|task|story)[ ](?:was[ ])?(?:raised|created|opened|filed)[ ]+to[ ]+)?
-    (?:(?:we|i|you|they|everyone|everybody|(?:the[ ])?(?:whole[ ])?(?:team|developers|engineers))(?:'ve|'ll)?[ ]+)?
+    (?:(?:we|i|you|they|admins|everyone|everybody|people|staff
+    |(?:the[ ])?(?:whole[ ])?(?:team|developers|engineers))(?:'ve|'ll)?[ ]+)?
     (?:(?:should|shall|must|will|would|needs?[ ]to|ha(?:s|ve)[ ]to|wants?[ ]to|ought[ ]to|(?:are|is)[ ]going[ ]to
     |(?:are|is)[ ]to|have|has|can)[ ]+(?!(?:it|our|the|they|we)\b)(?:(?:all|also|now|always|just|really)[ ]+)?)?
     (?:(?:actively|continuously|further|generally|quickly|regularly)[ ]+)?""",
@@ -38,8 +40,7 @@ LEAD = re.compile(
 FINDING_OUT = words(
     r"analy[sz](?:e|ing)|assess(?:ing)?|brainstorm|check(?:[ ](?:if|whether|why|how|what))?|consider(?:ed|ing)?"
     r"|curate|debug|determine|devise|diagnos(?:e|ing)|discuss(?:ed|ing)?|evaluat(?:e|ing)|examin(?:e|ing)"
-    r"|explor(?:e|ing)|figur(?:e|ing)[ ]out|find(?:ing)?[ ]out|identify(?:ing)?(?=[ ](?:the[ ]|a[ ]|any[ ])?(?:\w+[ ])?"
-    r"(?:reasons?|causes?|ways?|paths?|options?|gaps?|why|what|how|where|whether|improvements?|opportunities)\b)"
+    r"|explor(?:e|ing)|figur(?:e|ing)[ ]out|find(?:ing)?[ ]out|identify(?:ing)?"
     r"|investigat(?:e|ed|ing)|"
     r"look(?:ing)?[ ](?:again[ ]|closer[ ]|further[ ])?(?:at|for|in[ ]?to|through)|monitor[ ]the[ ]situation"
     r"|plan(?:ning)?[ ]to|prioriti[sz](?:e|ing)|reconsider|reflect(?:ing)?|research|rethink|review(?:ing)?|revisit"
@@ -53,11 +54,15 @@ ATTENTION = words(
     r"|propos(?:e|ed|ing)|rais(?:e|ing)[ ]awareness|recommend|remember|remind(?:ed)?|shar(?:e|ed|ing)|suggest"
     r"|take[ ](?:more[ ]|greater[ ]|better[ ])?(?:care|time)|talk(?:ed)?"
     r"|teach|think[ ]twice|tell|told|train|try[ ]harder"
-    r"|always|inform|never|work[ ](?:closely|collaboratively|together)"
+    r"|always[ ](?:ask|be|check|collaborat\w+|communicat\w+|look|read|remember|review|tell|test|think|verify)|inform"
+    r"|never[ ](?:assume|forget|ignore|trust)|(?:re-?)?familiari[sz]e|work[ ](?:closely|collaboratively|together)"
 )
 DEGREE = words(
     r"bring[ ]down|clarify|cut[ ]down|enhance|harden|improv(?:e|ing)|maximi[sz]e|minimi[sz]e|moderni[sz]e|optimi[sz]e"
-    r"|reduc(?:e|ing)|refine|simplify|streamline|strengthen|tighten|expand[ ]the[ ](?:set|range|scope|coverage)[ ]of"
+    r"|reduc(?:e|ing)(?![ ](?:the[ ]|our[ ])?(?:\w+[ ])?"
+    r"(?:frequency|interval|limit|retention|size|threshold|timeout|ttl)\b)"
+    r"|accelerate|speed[ ]up|tune|refine|simplify|streamline|strengthen|tighten"
+    r"|expand[ ]the[ ](?:set|range|scope|coverage)[ ]of"
     r"|(?:increase|raise)[ ](?:the[ ])?(?:availability|awareness|confidence|coverage|focus|observability|quality"
     r"|reliability|resilience|robustness|security|stability|transparency|visibility)"
 )
@@ -115,16 +120,18 @@ CARE = words(
 )
 PEOPLE = words(
     r"""(?:ensure|make[ ]sure)(?:[ ]that)?[ ](?:(?:all|each|our|the)[ ])*
-    (?:developers?|engineers?|everybody|everyone|operators?|people|staff|teams?|users?|we)[ ](?:all[ ]|is[ ]|are[ ])?
-    (?:aware|checks?|communicates?|follows?|knows?|looks?|pays?|reads?|remembers?|thinks?|understands?)"""
+    (?:admins?|colleagues|developers?|engineers?|everybody|everyone|operators?|people|staff|teams?|we)[ ]
+    (?:(?:are|is)[ ](?:all[ ])?aware|(?!are\b|can\b|gets?\b|has\b|have\b|is\b|of\b)\w+)"""
 )
 AGAIN = words(
     r"""(?:avoid|ensure|make[ ]sure|prevent)(?:[ ]that)?[ ](?:it|similar|such|that|the[ ]same|these|this)\b
     (?:[ ]\S+){0,8}?[ ](?:again|recur(?:s|ring|rence)?|repeat(?:s|ed|ing)?|in[ ](?:the[ ])?future)"""
 )
 COMPARED = words(
-    r"even[ ]more|(?<!\bsomething[ ])(?:more|less)[ ](?!than\b|of\b|[\w-]+[ ]than\b)[\w-]+|better(?![ ]than\b)"
-    r"|(?:clean|clear|eas|fast|quick|safe|simpl|smart|smooth|strong)(?:er|ier)(?![ ]than\b)"
+    r"even[ ]more|(?<!\bsomething[ ])(?:more|less)[ ]"
+    r"(?!than\b|of\b|(?:capacity|cpus?|disks?|instances|memory|nodes|ram|replicas|space|workers)\b|[\w-]+[ ]than\b)"
+    r"[\w-]+|better(?![ ]than\b)"
+    r"|much[ ]\w+er(?![ ]than\b)|(?:clean|clear|eas|fast|quick|safe|simpl|smart|smooth|strong)(?:er|ier)(?![ ]than\b)"
 )
 EMPTY = words(
     r"adequate|appropriate|proactive|proper|reasonable|sane|sensible|some[ ]kind[ ]of"
