@@ -28,15 +28,19 @@ _LISTED = re.compile(
 _NOTE = (
     "306 action items of published postmortems, each labelled weak (it asks for attention or ends nowhere) or not, "
     "twice by one reader; whose they are, what weak means, and every label: bench/data. The rules were built on one "
-    "half, drawn by hash, and committed; only then the other half was measured (F1 0.93, 0.87 to 0.97). Who wrote the "
-    "rules had labelled the texts of both halves before, so 95 actions of another team were looked for and labelled "
-    "then, and measured once: precision 0.95, recall 0.76, F1 0.84 (0.75 to 0.92). What they showed went into the "
-    "rules; so they are no test any more, and the held-out half was measured a second time, as below. 69 actions of a "
-    "third team were labelled after that, and measured once: that row is what to expect of postmortems that the rules "
-    "have not met. The plain list is the words that a guide would refuse, wherever they stand in a title. Bounds hold "
-    f"95 % of {_RESAMPLED:,} bootstrap samples."
+    "half, drawn by hash, and committed; only then the other half was measured: F1 0.93 (0.87 to 0.97). Who wrote the "
+    "rules had labelled the texts of both halves, so that figure flatters them. What they do on postmortems that "
+    "nobody here had read was therefore measured three times more: each time other teams' actions were looked for, "
+    "labelled and committed first, then measured once, and only after that were the rules mended by what was seen. On "
+    "first contact: 95 actions of Wellcome Collection, precision 0.95, recall 0.76, F1 0.84 (0.75 to 0.92), the plain "
+    "list 0.67; 69 of DataHub, 0.78, 0.56, 0.65 (0.45 to 0.79), the plain list 0.28; 59 of four more teams, 0.69, "
+    "0.50, 0.58 (0.34 to 0.76), the plain list 0.46. Those are what to expect of actions that the rules have not met: "
+    "most of what they find is weak, and much that is weak they do not find. The table is of the rules as they are "
+    "now, which have met all of it but the labels of the held-out half, measured after each mending: four times. "
+    "The plain list is the words that a guide would refuse, wherever they stand in a title. "
+    f"Bounds hold 95 % of {_RESAMPLED:,} bootstrap samples."
 )
-"""Who changes a rule for what is seen here says so here: the row is no test from then on."""
+"""Who mends a rule by what is seen here says so here: it is no test of the rules from then on."""
 
 
 class Titled(NamedTuple):
@@ -111,9 +115,8 @@ def table() -> str:
     lines = ["| | precision | recall | F1 |", "| --- | ---: | ---: | ---: |"]
     parts = (
         ("held out", half(1)),
-        ("four more teams', new to the rules", teams("portswigger", "learning", "2i2c", "pydis")),
         ("built on", half(0)),
-        ("two other teams', built on later", teams("wellcome", "datahub")),
+        ("other teams', met later", teams("wellcome", "datahub", "portswigger", "learning", "2i2c", "pydis")),
     )
     for name, part in parts:
         lines.append(f"| **{name}**: {len(part)} actions, {sum(one.is_weak for one in part)} weak | | | |")

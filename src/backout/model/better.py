@@ -50,6 +50,7 @@ def says(text: str) -> Better:
 
 
 ANSWERED = says(f"Answer it by DATE, and write what is changed then: {_SEEN}")
+COMPARED = says("Say it by a figure and its limit, or by the name of what is added or changed")
 ACTED = says(f"Say what is done about it: {_SEEN}")
 
 
@@ -90,11 +91,6 @@ def measured(act: Act) -> str:
     if kind:
         return f"Add a test that is red when {kind['what'] or '…'} …"
     return f"Bring {about or '…'} from … to …: name the figure, or {_NAMED.partition(' ')[2]}"
-
-
-def compared(act: Act) -> str:
-    """Ask for what the words stand for."""
-    return f"Instead of '{act.words}': a figure and its limit, or the name of what is added or changed"
 
 
 def named(act: Act) -> str:

@@ -25,6 +25,7 @@ def running(pattern: str) -> re.Pattern[str]:
 # What may stand before the act: it says nothing of what is to be so.
 LEAD = re.compile(
     r"""(?:[\s*-]|\[.\])*
+    (?:(?!for\b|in\b)[\w\ ]{1,40}:[ ]+)?
     (?:(?:after|before|if|when|whenever)[ ][^,.:]{1,160},[ ]+)?
     (?:(?:therefore|instead|also|additionally|finally|first|next|then|please)[,\s]+)*
     (?:(?:(?:re)?open|rais|creat|fil|writ)e?(?:ed)?[ ]+(?:an?[ ])?(?:ticket|issue|task|story)[ ]+to[ ]+
@@ -55,7 +56,8 @@ ATTENTION = words(
     r"|take[ ](?:more[ ]|greater[ ]|better[ ])?(?:care|time)|talk(?:ed)?"
     r"|teach|think[ ]twice|tell|told|train|try[ ]harder"
     r"|always[ ](?:ask|be|check|collaborat\w+|communicat\w+|look|read|remember|review|tell|test|think|verify)|inform"
-    r"|never[ ](?:assume|forget|ignore|trust)|(?:re-?)?familiari[sz]e|work[ ](?:closely|collaboratively|together)"
+    r"|never[ ](?:assume|forget|ignore|trust)|(?:re-?)?familiari[sz]e|(?:for|in)[ ](?:the[ ])?future"
+    r"|work[ ](?:closely|collaboratively|together)"
 )
 DEGREE = words(
     r"bring[ ]down|clarify|cut[ ]down|enhance|harden|improv(?:e|ing)|maximi[sz]e|minimi[sz]e|moderni[sz]e|optimi[sz]e"
@@ -77,8 +79,8 @@ WRITTEN = r"docs|documentation|guid(?:e|es|ance|elines)|language|run-?books?|pla
 MADE = rf"(?:{WATCHED}|{WRITTEN}|dashboards?|logging|metrics|test(?:s|ing)|checks|training|communication)"
 
 SINCE = words(
-    r"so|because|since|which|in[ ]order[ ]to|to[ ](?:allow|avoid|be[ ]able|better|catch|detect|ease|enable|encourage"
-    r"|get|help|improve|make|prevent|reduce|see)"
+    r"so|because|since|which|in[ ]order[ ]to|to[ ](?:allow|avoid|be[ ]able|better|catch|debug|detect|diagnose|ease"
+    r"|enable|encourage|find|get|help|identify|improve|know|make|notice|prevent|recover|reduce|respond|see|show|surface|track)"
 )
 """From here on an action tells what it is for: what it is to be is before."""
 MEASURE = re.compile(
@@ -92,8 +94,8 @@ MEASURE = re.compile(
 """What makes a degree one that can be checked: a number, how it is done, or what is then so."""
 DONE = words(
     r"(?:and|then)(?:[ ]then)?[ ](?:also[ ])?(?:add|automate|block|configure|create|delete|deploy|disable|document"
-    r"|enable|ensure|fix|implement|increase|install|limit|make|mend|migrate|move|pin|refuse|remove|replace|revert|set|stop|switch"
-    r"|update|upgrade|write)"
+    r"|enable|ensure|fix|implement|increase|install|limit|make(?![ ]sure)|mend|migrate|move|pin|refuse|remove|replace"
+    r"|revert|set|stop|switch|update|upgrade|write)"
 )
 """An act that ends, after one that does not: `investigate and fix`."""
 ASKED = re.compile(
@@ -116,7 +118,7 @@ UNNAMED = words(
 )
 CARE = words(
     r"(?:more[ ])?careful(?:ly)?|(?:more[ ]|close[ ])?attention|best[ ]effort|remember[ ]to"
-    r"|(?:for|in)[ ](?:the[ ])?future|manually[ ](?:check|compare|confirm|look|read|review|test|verify)"
+    r"|manually[ ](?:check|compare|confirm|look|read|review|test|verify)"
 )
 PEOPLE = words(
     r"""(?:ensure|make[ ]sure)(?:[ ]that)?[ ](?:(?:all|each|our|the)[ ])*

@@ -34,8 +34,8 @@ _OPENINGS: tuple[tuple[re.Pattern[str], Better], ...] = (
 """What a weak action begins with; the first that fits counts."""
 _WITHIN: tuple[tuple[re.Pattern[str], Better], ...] = (
     (phrases.CARE, better.refused),
-    (phrases.COMPARED, better.compared),
-    (phrases.EMPTY, better.compared),
+    (phrases.COMPARED, better.COMPARED),
+    (phrases.EMPTY, better.COMPARED),
     (phrases.HEDGED, better.meant),
     (phrases.LEFT_OPEN, better.ACTED),
 )
