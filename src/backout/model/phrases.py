@@ -34,6 +34,7 @@ LEAD = re.compile(
     |(?:the[ ])?(?:whole[ ])?(?:team|developers|engineers))(?:'ve|'ll)?[ ]+)?
     (?:(?:should|shall|must|will|would|needs?[ ]to|ha(?:s|ve)[ ]to|wants?[ ]to|ought[ ]to|(?:are|is)[ ]going[ ]to
     |(?:are|is)[ ]to|have|has|can)[ ]+(?!(?:it|our|the|they|we)\b)(?:(?:all|also|now|always|just|really)[ ]+)?)?
+    (?:(?:be|make)[ ]sure[ ]to[ ]+)?
     (?:(?:actively|continuously|further|generally|quickly|regularly)[ ]+)?""",
     FLAGS,
 )

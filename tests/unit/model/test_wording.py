@@ -21,6 +21,7 @@ def told(text: str, *names: str) -> list[str]:
         ("Do a better job at reviews", "Do a better job"),
         ("Look more closely at the diff", "Look more closely"),
         ("Double-check the context before deploying", "Double-check"),
+        ("Make sure to double-check the context", "double-check"),
         ("We should remember to pin setuptools", "remember"),
         ("Train the team on restores", "Train"),
         ("Communicate better with clients", "Communicate"),
