@@ -72,7 +72,7 @@ def _edit(options: Namespace, reviewing: Reviewing) -> None:
         way = "Edit it elsewhere: backout review --print > FILE, then: backout review --from FILE"
         raise UsageError("There is no terminal to edit it on, and neither VISUAL nor EDITOR is set.", next=way)
     with bootstrap.draft(reviewing.incident.id) as draft:
-        begun = _laid_out(options, reviewing, draft)
+        begun = _laid_out(reviewing, draft)
         with _kept(draft, begun, f"backout review --incident {reviewing.incident.id} opens it again."):
             edit_in_place(draft.path, holding=[draft.descriptor])
             saved = _take(options, reviewing, draft.path, draft)
@@ -86,13 +86,14 @@ def _has_editor() -> bool:
     return bool(os.environ.get("VISUAL") or os.environ.get("EDITOR"))
 
 
-def _laid_out(options: Namespace, reviewing: Reviewing, draft: Draft) -> bytes | None:
+def _laid_out(reviewing: Reviewing, draft: Draft) -> bytes | None:
     """Put the file where it is edited, and give what it holds; None where it was left there with what was typed."""
     if draft.is_left and reviewing.holds_more(draft.read()):
         said = f"What was typed into this review before, and not saved, lies in {draft.path}."
-        if not sys.stdin.isatty() or _yes(f"{said} Go on with it? [Y/n] "):
-            if not options.quiet:
-                sys.stderr.write(f"{said} It is opened again.\n")
+        if not sys.stdin.isatty():
+            sys.stderr.write(f"{said} It is opened again.\n")
+            return None
+        if _yes(f"{said} Go on with it? [Y/n] "):
             return None
         sys.stderr.write(f"It lies in {draft.put_away()} now; the review is opened as it was saved last.\n")
     draft.write(reviewing.opened().content)
@@ -113,7 +114,7 @@ def _kept(draft: Draft, begun: bytes | None, way: str) -> Iterator[None]:
     except (BackoutError, KeyboardInterrupt) as failed:
         error = failed if isinstance(failed, BackoutError) else InterruptedError("Interrupted.")
         error.state = "Nothing was saved."
-        if begun is not None and draft.is_left and draft.read() == begun:
+        if draft.is_left and draft.read().strip() in (b"", (begun or b"").strip()):
             draft.path.unlink()
         elif draft.is_left:
             error.state = f"Nothing was saved; your text is kept in {draft.path}."

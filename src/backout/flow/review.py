@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from backout.config.values import Config
-from backout.errors import ConflictError, RefusedError, UsageError
+from backout.errors import ConflictError, FailedError, RefusedError, UsageError
 from backout.flow.instant import instant
 from backout.flow.known import known
 from backout.model.incident import OPEN, Incident, Row
@@ -165,6 +165,8 @@ class Reviewing(NamedTuple):
 
     def _read(self, content: bytes) -> File:
         """Read a file; a MistakesError where it has a mistake that keeps its sections from being told apart."""
+        if not content.strip():
+            raise FailedError("The file is empty.", state="Nothing was saved; the review is as it was.")
         try:
             text = content.decode()
         except UnicodeDecodeError as error:

@@ -230,6 +230,15 @@ def test_without_a_terminal_or_an_editor_the_way_round_is_told(
     assert "cannot be read" in asked(capsys, "review", "--from", "nowhere.md")[2]
 
 
+def test_a_file_that_was_emptied_throws_an_edit_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it does with a commit: a wall of missing sections would help nobody."""
+    edits(monkeypatch, ': > "$1"')
+    code, _, err = asked(capsys, "review")
+    assert (code, "The file is empty." in err, left()) == (1, True, [])
+
+
 def test_what_is_not_utf_8_is_named_by_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     """A guess at its encoding would put something else on record."""
     asked(capsys, "review", "--print")
