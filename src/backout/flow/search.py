@@ -8,7 +8,18 @@ from typing import Any, NamedTuple
 
 from backout.errors import UsageError
 from backout.flow.instant import instant
-from backout.model.incident import COMMAND, CONFIRMED, DECISION, ENTRY, HYPOTHESIS, INCIDENT, LEDGER, Row, fold
+from backout.model.incident import (
+    COMMAND,
+    CONFIRMED,
+    DECISION,
+    ENTRY,
+    HYPOTHESIS,
+    INCIDENT,
+    LEDGER,
+    Incident,
+    Row,
+    fold,
+)
 from backout.model.ways import REHEARSAL
 from backout.store.folders import FILE
 from backout.store.journal import Event, Hit, Journal
@@ -135,7 +146,11 @@ def _of_incident(journal: Journal, name: str, hit: Hit) -> Similar:
         return Similar(
             INCIDENT, name, name, hit.event.at, "", hit.event.actor, hit.excerpt, (), f"backout export {name}"
         )
-    incident = known[name]
+    return told_of(known[name], hit.excerpt)
+
+
+def told_of(incident: Incident, excerpt: str = "") -> Similar:
+    """Tell of an earlier incident, and what helped then: what was pinned, decided, confirmed, or worked."""
     lines = [
         entry.text
         for entry in incident.entries
@@ -145,9 +160,10 @@ def _of_incident(journal: Journal, name: str, hit: Hit) -> Similar:
         or (entry.kind == COMMAND and entry.body.get("as") and entry.body.get("exit_code") == 0)
     ]
     helped = tuple(dict.fromkeys(line.partition("\n")[0] for line in lines if line.strip()))[-_MOST_HELP:]
-    title = incident.text.partition("\n")[0] or name
+    title = incident.text.partition("\n")[0] or incident.id
     at, where, who = incident.declared_at, incident.environment, incident.by
-    return Similar(INCIDENT, name, title, at, where, who, hit.excerpt, helped, f"backout export {name}")
+    show = f"backout export {incident.id}"
+    return Similar(INCIDENT, incident.id, title, at, where, who, excerpt, helped, show)
 
 
 def _line(body: Mapping[str, Any]) -> str:

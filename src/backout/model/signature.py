@@ -27,6 +27,8 @@ _PYTHON_FRAME = re.compile(r'\s+File ".*", line \d+')
 _FRAME = re.compile(r"\s+(?:at \S|\.\.\. \d+ )")
 """A frame of Java, JavaScript or .NET."""
 _THROWN = re.compile(r"(?<![\w.$])[\w.$]*(?:Error|Exception)(?=[:\s]|$).*")
+_ALONE = re.compile(r"\s*[A-Za-z_][\w.$]*(?:Error|Exception): \S")
+"""An exception of which nothing but its last line was copied."""
 _PANICKED = re.compile(r"thread '.*' (?:\(\d+\) )?panicked at [^']*:$")
 _PANIC = re.compile(r"(?:panic|fatal error): .")
 _WRAPPING = re.compile(
@@ -123,6 +125,17 @@ def telling_lines(output: str, most: int) -> dict[str, str]:
     return found
 
 
+def exceptions(text: str) -> list[str]:
+    """Give the exceptions and panics of a text, whatever else it is: by their stacks, or as lines of their own."""
+    lines = _lines(text)
+    return [line.strip() for line in dict.fromkeys((*_raised(lines), *filter(_ALONE.match, lines)))]
+
+
+def is_decoration(line: str) -> bool:
+    """Tell whether a line says no more than that something failed, or decorates what does."""
+    return bool(_WRAPPING.match(line))
+
+
 def folded(line: str) -> str:
     """Give a line without what differs each time; at most 400 characters."""
     line = _TIME.sub(ANY, line)
@@ -148,6 +161,7 @@ def _complaining(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _lines(output: str) -> list[str]:
+    """Give what was said, without colours, without what others put before each line."""
     return [_LEAD.sub("", line) for line in _COLOUR.sub("", output).splitlines() if line.strip()]
 
 
