@@ -107,7 +107,7 @@ def _alarm(heard: Heard, config: Config, remarks: list[str]) -> Alarm:
     environment, option = _environment(heard.options.get("--environment"), config, remarks)
     audiences, backups = of(config.audiences, environment.name), of(config.backups, environment.name)
     text, severity = " ".join(heard.text), heard.options.get("--severity")
-    return Alarm(environment, option, text, severity, audiences, backups, config.commands)
+    return Alarm(environment, option, text, severity, audiences, backups, config)
 
 
 def _environment(name: str | None, config: Config, remarks: list[str]) -> tuple[Environment, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from backout.config.values import Config
 from backout.errors import UsageError
 from backout.flow.incidents import current, read
 from backout.flow.instant import instant
+from backout.flow.recurrences import rows as recurring
 from backout.model import notice
 from backout.model.downtime import Downtime, downtime, readings
 from backout.model.incident import CLOCKS, HYPOTHESIS, INCIDENT, OPEN, RESOLVED, Incident
@@ -63,9 +64,16 @@ def document(journal: Journal, incident: Incident, config: Config, now: float) -
         "checks": _checks(incident, now),
         "hypotheses": _hypotheses(incident),
         "changes": _changes(journal, incident),
+        **_recurrences(journal, incident, config),
         "deliveries": _deliveries(journal, incident),
         "entries": [_entry(journal, entry) for entry in incident.entries],
     }
+
+
+def _recurrences(journal: Journal, incident: Incident, config: Config) -> dict[str, Any]:
+    """Tell where it is a recurrence; of most incidents there is nothing to be told."""
+    found = recurring(journal, incident, read(journal), config)
+    return {"recurrences": found} if found else {}
 
 
 def downtimes(incident: Incident, config: Config, now: float) -> list[dict[str, Any]]:

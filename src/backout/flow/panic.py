@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from backout import __version__
-from backout.config.values import LOCAL, Audience, Backup, Command, Environment
+from backout.config.values import LOCAL, Audience, Backup, Config, Environment
 from backout.errors import BackoutError
 from backout.flow import backups, incidents
 from backout.flow.backups import is_untested
+from backout.flow.before import Before
 from backout.flow.calls import LIMIT_S, Calls, Heard
 from backout.flow.incidents import NO_ENVIRONMENT
 from backout.flow.instant import instant
-from backout.flow.search import Similar, similar
 from backout.flow.ways import Scene, way_told, ways
 from backout.link.wire import CHANGING_S
 from backout.model.check import HEALTHY, UNHEALTHY
@@ -40,6 +40,7 @@ from backout.model.incident import (
 from backout.model.notice import due
 from backout.model.pauses import paused
 from backout.model.redact import redact
+from backout.model.review import REVIEW
 from backout.model.situation import (
     RESTORE,
     STANDS,
@@ -64,7 +65,7 @@ Result = TypeVar("Result")
 Named = TypeVar("Named", Audience, Backup)
 QUESTIONS = {"see": "What do you see?", "try": "What will you try?", "undo": "How will you undo it?"}
 """What is asked at a terminal; each answer is a note."""
-MOST_CHANGES, MOST_SIMILAR = 20, 3
+MOST_CHANGES = 20
 GREETING, ENTRIES, ENFORCERS, CHECKS, PAUSE = "hello", "entries", "enforcers", "check", "pause"
 SAVE, BACKING_UP, TESTING = "save", "back up ", "test the restore of "
 """What hosts are asked for in the background; the last two are followed by a backup's name."""
@@ -90,7 +91,7 @@ class Alarm(NamedTuple):
     severity: int | None = None
     audiences: tuple[Audience, ...] = ()
     backups: tuple[Backup, ...] = ()
-    commands: tuple[Command, ...] = ()
+    config: Config = Config()
     typed: str = ""
 
 
@@ -118,7 +119,7 @@ class Panic:
         self._saved: dict[str, dict[str, Any]] = {}
         self._ran: dict[str, int] = {}
         self._is_lost = False
-        self._searched, self._found = "", tuple[Similar, ...]()
+        self._before = Before(journal, alarm.config)
 
     @property
     def kept(self) -> str:
@@ -157,7 +158,7 @@ class Panic:
         """Read what is stored, as far as it can be read."""
         self._rows = []
         for event in self._journal.events():
-            if event.type in (INCIDENT, ENTRY, LEDGER, REHEARSAL):
+            if event.type in (INCIDENT, ENTRY, LEDGER, REHEARSAL, REVIEW):
                 self._rows.append(Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body))
 
     def _record(self, kind: str, text: str, more: Mapping[str, Any], at: float | None = None) -> bool:
@@ -332,7 +333,7 @@ class Panic:
             "checks": [self._check(check) for check in checks],
             "enforcers": self._enforcers(),
             "paused": self._paused(entries),
-            "similar": self._similar(own, checks),
+            "similar": self._similar(own, folded, checks),
             "ways": self._ways(changes, entries, lines),
             "audiences": self._audiences(own),
             "saved": [_saved(host, told) for host, told in self._saved.items()],
@@ -411,18 +412,14 @@ class Panic:
         """Give the command that does something on the first host, and records it under a name."""
         return backups.do_there(self.alarm.environment.hosts, self.alarm.option, name, *words)
 
-    def _similar(self, own: Incident, checks: Iterable[Health]) -> list[dict[str, Any]]:
-        """Give what looked like this before, and what helped: by what was typed, else by what failing checks say."""
+    def _similar(self, own: Incident, known: Mapping[str, Incident], checks: Iterable[Health]) -> list[dict[str, Any]]:
+        """Give what looked like this before: by what was typed, else by what failing checks say.
+
+        What they say now is not on the timeline that was read; what they said last time is no sign of this incident.
+        """
         text = own.text or "\n".join(check.output for check in checks if check.result == UNHEALTHY)
-        if text.strip() and text != self._searched:
-            # As a log of several lines: by what answers best. All words are held by this incident alone.
-            found = similar(self._journal, f"{text}\n.", MOST_SIMILAR, but=self.incident)
-            self._searched, self._found = text, found
-        names = ("kind", "id", "title", "environment", "show")
-        return [
-            {**{name: getattr(one, name) for name in names}, "at": instant(one.at), "helped": list(one.helped)}
-            for one in self._found
-        ]
+        now = (Entry(0, one.at, one.at, one.host, CHECK, "", one._asdict()) for one in self._seen)
+        return self._before.rows(own._replace(entries=(*own.entries, *now)), known, self._rows, text)
 
     def _ways(self, changes: Sequence[Changed], entries: list[Any], lines: Iterable[Entry]) -> list[dict[str, Any]]:
         """Give the known ways out, with how long they took: taking back what stands, and those measured last."""
@@ -432,7 +429,7 @@ class Panic:
         hosts, names = self._names() | {*self.said}, {one.name for one in self.alarm.backups}
         names |= {name + RESTORE for name in names}
         scene = Scene(self.alarm.environment.name, hosts, entries, lines, self._rows, names)
-        return first + ways(scene, self.alarm.commands, self._do, partial(self._command, "run"))
+        return first + ways(scene, self.alarm.config.commands, self._do, partial(self._command, "run"))
 
     def _backups(self) -> list[dict[str, Any]]:
         """Tell of each backup how it stands, whether it is made now, and what came of that."""

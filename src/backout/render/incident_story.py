@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
+from backout.render.recurrence import sentences
+
 _OUTPUT_LINES = 100
 """So many lines of an output are on a page, from its end; all of it is in the JSON."""
 _LATE_S = 60
@@ -61,6 +63,7 @@ def story(document: Mapping[str, Any], zone: tzinfo | None = None) -> Story:
     commands = {row["id"]: row["command"] for row in document["changes"]}
     parts = [
         Section("Where it stands", tuple(_standing(document, zone))),
+        Section("It happened before", lines=tuple(_again(row, zone) for row in document.get("recurrences", ()))),
         Section("Clocks", tuple(_clocks(document, zone))),
         Section("Downtime", tuple(_downtime(document, zone))),
         Section("Pinned", lines=tuple(_line(row, commands, zone) for row in document["entries"] if row["pinned"])),
@@ -113,6 +116,11 @@ def _standing(document: Mapping[str, Any], zone: tzinfo | None) -> Iterable[tupl
     if document["suspects"]:
         yield "Suspects", ", ".join(document["suspects"])
     yield "As of", moment_text(document["at"], zone)
+
+
+def _again(row: Mapping[str, Any], zone: tzinfo | None) -> Line:
+    head = f"{row['incident']} on {row['environment']}"
+    return Line(moment_text(row["at"], zone), head, row["title"], tuple(sentences(row)))
 
 
 def _clocks(document: Mapping[str, Any], zone: tzinfo | None) -> Iterable[tuple[str, str]]:

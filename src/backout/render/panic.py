@@ -11,10 +11,11 @@ from typing import Any
 
 from backout.model.check import HEALTHY
 from backout.model.situation import TO_TAKE_BACK
+from backout.render.recurrence import sentences
 from backout.render.screen import Screen
 from backout.render.telling import telling_line
 
-MOST_CHANGES = 3
+MOST_CHANGES, MOST_ACTIONS = 3, 3
 _BOLD, _RED, _GREEN, _PLAIN = "\033[1m", "\033[1;31m", "\033[32m", "\033[0m"
 _MINUTE_S, _HOUR_S = 60, 3600
 
@@ -131,9 +132,17 @@ class Drawing:
         for row in rows:
             where = f" ({row['environment']})" if row["environment"] else ""
             lines.append(self._cut(self._screen.visible(f"  {self._when(row['at'])}  {row['title']}{where}")))
+            lines += self._recurrence(row.get("recurrence"))
             lines += [self._cut(self._screen.visible(f"    helped: {text}")) for text in row["helped"][-2:]]
             lines.append(f"    {self._screen.visible(row['show'])}")
         return lines
+
+    def _recurrence(self, row: Mapping[str, Any] | None) -> list[str]:
+        """Say that it is the same again, and what became of what was to keep it away."""
+        if row is None:
+            return []
+        told = [self._cut(self._screen.visible(f"    {line}")) for line in sentences(row, MOST_ACTIONS)]
+        return ["    " + self._red("RECURRENCE: it said the same then."), *told]
 
     def _ways(self, document: Mapping[str, Any]) -> list[str]:
         if not document["ways"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from backout.model.guard import OVERRIDDEN, REFUSED, WARNED
@@ -18,23 +18,20 @@ _OF_A_CHANGE = {
 }
 
 
-def sentences(row: Mapping[str, Any]) -> list[str]:
-    """Tell of a recurrence (a row of `flow.recurrences`), a line each."""
-    return list(_sentences(row))
-
-
-def _sentences(row: Mapping[str, Any]) -> Iterator[str]:
-    said = row["signatures"]
-    yield from (f"both said: {line}" for line in said[:_MOST_LINES])
-    if len(said) > _MOST_LINES:
-        yield f"and {len(said) - _MOST_LINES} more"
+def sentences(row: Mapping[str, Any], most: int | None = None) -> list[str]:
+    """Tell of a recurrence (a row of `flow.recurrences`), a line each; at most so many actions, all unless told."""
+    said, actions = row["signatures"], row["actions"]
+    lines = [f"both said: {line}" for line in said[:_MOST_LINES]]
+    lines += [f"and {len(said) - _MOST_LINES} lines more"] if len(said) > _MOST_LINES else []
     if row["reviewed"] is None:
-        yield "it was never reviewed"
-    elif not row["actions"]:
-        yield "its review has no action"
+        lines.append("it was never reviewed")
+    elif not actions:
+        lines.append("its review has no action")
     elif row["reviewed"] != CLOSED:
-        yield "its review was never closed"
-    yield from (f"{action['action']} {action['title']}: {became(action, row['change'])}" for action in row["actions"])
+        lines.append("its review was never closed")
+    lines += [f"{action['action']} {became(action, row['change'])}: {action['title']}" for action in actions[:most]]
+    more = 0 if most is None else len(actions) - most
+    return [*lines, *([f"and {more} actions more"] if more > 0 else [])]
 
 
 def became(action: Mapping[str, Any], change: str | None) -> str:

@@ -8,6 +8,7 @@ from datetime import date, tzinfo
 from typing import Any
 
 from backout.render.incident_story import Line, command_text, duration_text, moment_text, story
+from backout.render.recurrence import sentences
 from backout.render.screen import Screen
 from backout.render.version import jump
 
@@ -27,6 +28,7 @@ def known(document: Mapping[str, Any], zone: tzinfo | None = None) -> str:
     parts = [
         f"# Review: {_SCREEN.visible(document['text'] or document['id'])}",
         _block("Incident", _facts([("Incident", document["id"]), *standing])),
+        _block("It happened before", _again(document.get("recurrences", ()), zone)),
         _block("Clocks", _facts(facts.get("Clocks", ()))),
         _block("Downtime", _facts(facts.get("Downtime", ()))),
         _block("Hypotheses", _facts(facts.get("Hypotheses", ()))),
@@ -73,6 +75,13 @@ def _block(title: str, rows: Iterable[str]) -> str:
     told = [_SCREEN.visible(row).rstrip() for row in rows]
     fence = "`" * max(3, *(1 + len(run) for row in told for run in re.findall("`+", row)), 3)
     return "\n".join([f"### {title}", "", f"{fence}text", *told, fence]) if told else ""
+
+
+def _again(rows: Iterable[Mapping[str, Any]], zone: tzinfo | None) -> Iterable[str]:
+    """Tell which earlier incidents said the same, and what became of what was to keep it away."""
+    for row in rows:
+        yield f"{row['incident']} on {row['environment']}, {moment_text(row['at'], zone)}: {_cut(row['title'])}"
+        yield from (f"    {_cut(told)}" for told in sentences(row))
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> list[str]:

@@ -393,3 +393,43 @@ def test_what_looked_like_this_before_is_told_with_what_helped(panic: Panic) -> 
         state(journal, "anna", first, "production", "resolved")
     _, told = document(panic, "ModuleNotFoundError: No module named 'pkg_resources'")
     assert [(one["id"], one["helped"]) for one in told["similar"]] == [(first, ["pip install setuptools==65"])]
+
+
+ACTIONS = """\
+## Actions
+### A1 Refuse a change that moves setuptools across a major version
+- owner: Anna
+- proof: guard setuptools-stays
+### A2 Take the pages down in an hour
+- proof: accepted by Ben until 2026-12-31
+"""
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "/srv/shop/app.py", line 1, in <module>
+ModuleNotFoundError: No module named 'pkg_resources'"""
+
+
+def test_what_said_the_same_is_marked_as_a_recurrence_with_what_was_to_keep_it_away(panic: Panic) -> None:
+    """Whoever hears that it is the same again need not find out; and whether the guard was there is the first clue."""
+    panic("site", "down")
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        first = only().id
+        record(journal, "anna", first, "note", TRACEBACK)
+        state(journal, "anna", first, "production", "resolved")
+        review = {"incident": first, "state": "closed", "text": ACTIONS, "base": 0}
+        journal.append(at=1.0, actor="anna", type="review", body=review)
+    code, said = panic("another word for it")
+    assert (code, "RECURRENCE" in said) == (0, False)
+    with bootstrap.journal() as journal:  # type: ignore[attr-defined]
+        record(journal, "anna", incidents()[-1].id, "note", TRACEBACK.replace("line 1", "line 7"))
+    _, told = document(panic)
+    (row,) = [one for one in told["similar"] if "recurrence" in one]
+    assert (row["id"], row["recurrence"]["signatures"]) == (
+        first,
+        ["ModuleNotFoundError: No module named 'pkg_resources'"],
+    )
+    assert [one["standing"] for one in row["recurrence"]["actions"]] == ["missing", "accepted"]
+    _, said = panic()
+    assert "RECURRENCE: it said the same then.\n    both said: ModuleNotFoundError" in said
+    assert "    A1 guard setuptools-stays is missing: Refuse a change" in said
+    assert "    A2 accepted by Ben until 2026-12-31: Take" in said

@@ -96,8 +96,8 @@ def test_the_text_of_the_alarm_counts() -> None:
         "curl: (7) Failed to connect to shop.example.com port 443 after 2 ms: Couldn't connect to server",
         'psql: error: connection to server at "db.internal", port 5432 failed: Connection refused',
         (
-            "2026/11/28 10:00:00 [error] 7#7: *1 connect() to unix:/run/shop.sock failed (111: Connection refused) while "
-            'connecting to upstream, client: 10.0.0.1, server: shop, request: "GET / HTTP/1.1"'
+            "2026/11/28 10:00:00 [error] 7#7: *1 connect() to unix:/run/shop.sock failed (111: Connection refused) "
+            'while connecting to upstream, client: 10.0.0.1, server: shop, request: "GET / HTTP/1.1"'
         ),
         "TimeoutError: timed out",
         "requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='x', port=443): Read timed out. (read timeout=5)",

@@ -16,8 +16,9 @@ from backout.model.state import State
 from backout.model.verdict import ASK, Reason, Verdict
 from backout.render.schemas import names, schema
 
-OPTIONAL = {"backout.effects/1": {"compared", "guards"}}
-"""Fields that are not always there: `compared` where there is a `same_as`, `guards` where one had something to say."""
+OPTIONAL = {"backout.effects/1": {"compared", "guards"}, "backout.incident/1": {"recurrences"}}
+"""Fields that are not always there: `compared` where there is a `same_as`, `guards` where one had something to say,
+`recurrences` where an earlier incident said the same."""
 
 
 def validate(document: dict[str, Any]) -> None:
