@@ -381,10 +381,12 @@ def recover(options: Namespace) -> int:
 @_also_on_several
 def log(options: Namespace) -> int:
     """`backout log`."""
+    from backout.cli.reminding import owing  # the rest of the commands need not wait for it
+
     with _session(options, _chosen(options)) as (session, _):
         document = record.log(session)
     document["changes"] = document["changes"][: options.last]
-    _answer(options, document, "log")
+    _answer(options, {**document, **owing(options)}, "log")
     return 0
 
 

@@ -128,7 +128,8 @@ def _remind(journal: Journal, options: Any) -> None:
         if mentions("audiences", options.get("--config")):
             from backout.cli.reminding import remind
 
-            remind(journal, load(options.get("--config")), silent="--json" in options or "--quiet" in options)
+            silent = "--json" in options or "--quiet" in options
+            remind(journal, load(options.get("--config")), silent=silent, promises=False)
 
 
 def _tell(noted: flow.Noted, at: float | None, options: Any, complaints: list[str]) -> None:

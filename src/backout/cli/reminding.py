@@ -1,4 +1,4 @@
-"""How every command of an incident ends: with what is due, and what did not arrive; and with that tried once more."""
+"""How commands end: with what is due, what did not arrive, which is tried once more, and what reviews promised."""
 
 from __future__ import annotations
 
@@ -7,23 +7,41 @@ import sys
 import time
 import typing
 
+from backout import bootstrap
+from backout.config.find import load
+from backout.config.values import Config
 from backout.errors import BackoutError
+from backout.flow.obligations import line, owed, rows
 from backout.flow.tell import reminder, retry_in_background
 from backout.render.screen import Screen
 
 if typing.TYPE_CHECKING:
-    from backout.config.values import Config
+    from argparse import Namespace
+
     from backout.store.journal import Journal
 
 
-def remind(journal: Journal, config: Config, *, silent: bool) -> None:
+def remind(journal: Journal, config: Config, *, silent: bool, promises: bool = True) -> None:
     """Say on stderr who is owed the next word and what did not arrive, and let what is due be sent in the background.
 
-    It never fails: what the command itself did is done. `silent` says nothing.
+    Then what is overdue of what reviews promised, unless it is for a command that must feel instant. It never fails:
+    what the command itself did is done. `silent` says nothing.
     """
     with contextlib.suppress(BackoutError, OSError):
         now = time.time()
-        line = None if silent else reminder(journal, config, now)
-        if line is not None:
-            sys.stderr.write(Screen().visible(line) + "\n")
+        lines = [] if silent else [reminder(journal, config, now)]
+        if promises and not silent:
+            lines.append(line(owed(journal, config, now)))
+        sys.stderr.writelines(Screen().visible(said) + "\n" for said in lines if said is not None)
         retry_in_background(journal, config, now)
+
+
+def owing(options: Namespace) -> dict[str, typing.Any]:
+    """Give what is overdue as the field `owed` of a document, nothing where nothing is; it never fails."""
+    config = Config()
+    with contextlib.suppress(BackoutError, OSError):
+        config = load(options.config)
+    with contextlib.suppress(BackoutError, OSError), contextlib.closing(bootstrap.journal()) as journal:
+        found = rows(owed(journal, config, time.time()))
+        return {"owed": found} if found else {}
+    return {}

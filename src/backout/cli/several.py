@@ -11,6 +11,7 @@ from typing import Any
 
 from backout import bootstrap
 from backout.cli.commands import _fleet
+from backout.cli.reminding import owing
 from backout.cli.screens import Console, put, put_json, screen, there
 from backout.config.values import Environment
 from backout.errors import BackoutError, InterruptedError
@@ -42,6 +43,7 @@ def log(options: Namespace, environment: Environment) -> int:
     _lead_there(options, failed.values())
     ids = list(dict.fromkeys(row["id"] for row in document["changes"]))[: options.last]
     document["changes"] = [row for row in document["changes"] if row["id"] in set(ids)]
+    document.update(owing(options))
     if options.json:
         put_json(document, "changes")
     else:

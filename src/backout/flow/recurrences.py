@@ -45,7 +45,7 @@ def told(
     kept = list(events)
     reviews, today = review.fold(kept), today_of(config, incident.environment)
     bad = bad_change(incident, _changes(kept, incident.environment))
-    return [_row(one, incident, reviews.get(one.incident.id), bad, today) for one in found]
+    return [_row(one, reviews.get(one.incident.id), bad, today) for one in found]
 
 
 def output_of(journal: Journal) -> Callable[[str], str]:
@@ -66,8 +66,9 @@ def today_of(config: Config, environment: str) -> Today | None:
     names = [known.name for known in config.environments]
     if config.path is None or (environment not in names and environment != NO_ENVIRONMENT):
         return None
-    checks = frozenset((known.name, check.name) for known in config.environments for check in known.checks)
-    return Today(config.guards, checks, frozenset(command.name for command in config.commands))
+    checks = [check.name for known in config.environments if known.name == environment for check in known.checks]
+    guards = [guard.name for guard in config.guards if guard.judges(environment)]
+    return Today(guards, checks, [command.name for command in config.commands])
 
 
 def _changes(events: Iterable[Row], environment: str) -> list[Change]:
@@ -78,9 +79,7 @@ def _changes(events: Iterable[Row], environment: str) -> list[Change]:
     return [change for lines in by_host.values() for change in fold_changes(lines)]
 
 
-def _row(
-    one: Recurrence, incident: Incident, reviewed: review.Review | None, bad: Change | None, today: Today | None
-) -> Document:
+def _row(one: Recurrence, reviewed: review.Review | None, bad: Change | None, today: Today | None) -> Document:
     then = one.incident
     return {
         "incident": then.id,
@@ -97,7 +96,7 @@ def _row(
                 "owner": action.owner,
                 "due": None if action.due is None else action.due.isoformat(),
                 "proof": None if action.proof is None else _proof(action.proof),
-                "standing": standing(action, incident.environment, bad, today),
+                "standing": standing(action, bad, today),
             }
             for action in (() if reviewed is None else review.actions(reviewed.text))
         ],

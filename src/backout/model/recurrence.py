@@ -19,8 +19,8 @@ from another:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from backout.model.check import REHEARSAL, UNHEALTHY
 from backout.model.incident import CHANGE, CHECK, COMMAND, NOTE, RESOLVED, Incident
@@ -29,9 +29,6 @@ from backout.model.review import ACCEPTED, HANDED, Action
 from backout.model.review import CHECK as A_CHECK
 from backout.model.review import GUARD as A_GUARD
 from backout.model.signature import ANY, exceptions, folded, is_decoration, telling
-
-if TYPE_CHECKING:
-    from backout.model.guard import Guard  # values alone: who has none need not wait for it
 
 IN_FORCE, MISSING, UNKNOWN, OPEN = "in force", "missing", "not known", "open"
 """Where what proves an action stood when the bad change was made, beside what guards say of it: an action without any
@@ -73,17 +70,15 @@ class Recurrence(NamedTuple):
 
 
 class Today(NamedTuple):
-    """What backout.toml says now: guards, checks as environment and name, the names of commands."""
+    """What backout.toml has now for one environment: the names of its guards and its checks, and of all commands."""
 
-    guards: Sequence[Guard] = ()
-    checks: Collection[tuple[str, str]] = ()
+    guards: Collection[str] = ()
+    checks: Collection[str] = ()
     commands: Collection[str] = ()
 
-    def has(self, sort: str, name: str, environment: str) -> bool:
-        """Tell whether a guard, a check or a command of that name is there for an environment."""
-        if sort == A_GUARD:
-            return any(guard.name == name and guard.judges(environment) for guard in self.guards)
-        return (environment, name) in self.checks if sort == A_CHECK else name in self.commands
+    def has(self, sort: str, name: str) -> bool:
+        """Tell whether a guard, a check or a command of that name is there."""
+        return name in {A_GUARD: self.guards, A_CHECK: self.checks}.get(sort, self.commands)
 
 
 def recurrences(own: Incident, others: Iterable[Incident], output: Output = lambda _: "") -> tuple[Recurrence, ...]:
@@ -210,8 +205,8 @@ def _taken_back(incident: Incident) -> Iterator[str]:
             yield str(inner["undoes"])
 
 
-def standing(action: Action, environment: str, change: Change | None, today: Today | None) -> str:
-    """Say where what proves an action stood when a change was made in an environment.
+def standing(action: Action, change: Change | None, today: Today | None) -> str:
+    """Say where what proves an action stood when a change was made.
 
     Of a guard the change's own record tells what became of it: refused, overridden, warned. Where that says nothing, it
     let the change through, or was not there: backout.toml of `today` tells, where it is that of the environment. What
@@ -229,4 +224,4 @@ def standing(action: Action, environment: str, change: Change | None, today: Tod
         return IN_FORCE if any(check["name"] == proof.name for check in body["checks"]) else MISSING
     if today is None:
         return UNKNOWN
-    return IN_FORCE if today.has(proof.sort, proof.name, environment) else MISSING
+    return IN_FORCE if today.has(proof.sort, proof.name) else MISSING

@@ -16,6 +16,7 @@ from backout.render.canvas import LABEL, aligned, cut, labelled, text_of, wrappe
 from backout.render.diff import diff_lines
 from backout.render.effects import counted, size_text
 from backout.render.guards import in_words
+from backout.render.obligations import owed
 from backout.render.report import SHORT, Wish, report
 from backout.render.screen import Screen
 from backout.render.telling import telling_line
@@ -57,10 +58,10 @@ def log(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None) ->
     """
     changes = document["changes"]
     if not changes:
-        return text_of([Text("No change is on record.")], screen)
+        return text_of([Text("No change is on record."), *owed(document, screen)], screen)
     heads = aligned([log_row(change, screen, zone) for change in changes], 0, screen.width)
     abouts = [Text("  " + cut(about(change, screen), screen.width - 2, screen.plain("…"))) for change in changes]
-    return text_of(itertools.chain.from_iterable(zip(heads, abouts, strict=True)), screen)
+    return text_of([*itertools.chain.from_iterable(zip(heads, abouts, strict=True)), *owed(document, screen)], screen)
 
 
 def log_row(change: dict[str, Any], screen: Screen, zone: tzinfo | None) -> list[Text]:

@@ -13,6 +13,7 @@ from backout.errors import BackoutError
 from backout.render import change as alone
 from backout.render.canvas import aligned, cut, text_of
 from backout.render.error import render_error
+from backout.render.obligations import owed
 from backout.render.screen import Screen
 
 _NAMED = 2
@@ -33,13 +34,13 @@ def log(document: dict[str, Any], screen: Screen, zone: tzinfo | None = None) ->
     """
     groups = [list(rows) for _, rows in itertools.groupby(document["changes"], lambda row: row["id"])]
     if not groups:
-        return text_of([Text("No change is on record.")], screen)
+        return text_of([Text("No change is on record."), *owed(document, screen)], screen)
     heads = aligned([_head(rows, screen, zone) for rows in groups], 0, screen.width)
     lines: list[Text] = []
     for head, rows in zip(heads, groups, strict=True):
         lines += [head, Text("  " + cut(alone.about(rows[0], screen), screen.width - 2, screen.plain("…")))]
         lines += _mixed(rows, screen)
-    return text_of(lines, screen)
+    return text_of([*lines, *owed(document, screen)], screen)
 
 
 def _head(rows: list[dict[str, Any]], screen: Screen, zone: tzinfo | None) -> list[Text]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from backout.model.guard import Guard
 from backout.model.incident import Entry, Incident
 from backout.model.ledger import KEPT, REFUSED, UNDONE, Change
 from backout.model.recurrence import Today, bad_change, recurrences, signs, standing
@@ -188,7 +187,6 @@ def outcome(name: str, said: str) -> Mapping[str, Any]:
         (Standing("guard", "stays", None), {"guards": [outcome("other", "overridden")]}, "in force"),
         (Standing("guard", "gone", None), {}, "missing"),
         (Standing("guard", "gone", None), {"guards": [outcome("gone", "refused")]}, "refused"),
-        (Standing("guard", "staging", None), {}, "missing"),
         (Standing("check", "site", None), {}, "in force"),
         (Standing("check", "site", None), {"checks": [{"name": "other"}]}, "missing"),
         (Standing("check", "old", None), {"checks": [{"name": "old"}]}, "in force"),
@@ -204,13 +202,12 @@ def test_where_a_proof_stood_is_told_by_the_change_else_by_the_configuration(
 ) -> None:
     """What was passed then must not be told as missing, nor what was taken out since as in force."""
     action = Action("A1", "Refuse it", "Anna", None, "prevent", ("P1",), proof, 1)
-    guards = (Guard("stays", "max-jump", "w"), Guard("staging", "max-jump", "w", environments=("staging",)))
-    today = Today(guards, {("production", "site")}, {"pins"})
-    assert standing(action, "production", change("c1", 1, **body), today) == expected
+    today = Today({"stays"}, {"site"}, {"pins"})
+    assert standing(action, change("c1", 1, **body), today) == expected
 
 
 def test_of_another_configuration_nothing_is_said() -> None:
     """The backout.toml of another project lacks the guard; that tells nothing of the one that was in force."""
     action = Action("A1", "Refuse it", "Anna", None, "prevent", ("P1",), Standing("guard", "stays", None), 1)
-    assert standing(action, "production", change("c1", 1), None) == "not known"
-    assert standing(action, "production", None, Today()) == "missing"
+    assert standing(action, change("c1", 1), None) == "not known"
+    assert standing(action, None, Today()) == "missing"

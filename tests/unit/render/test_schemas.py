@@ -16,9 +16,13 @@ from backout.model.state import State
 from backout.model.verdict import ASK, Reason, Verdict
 from backout.render.schemas import names, schema
 
-OPTIONAL = {"backout.effects/1": {"compared", "guards"}, "backout.incident/1": {"recurrences"}}
+OPTIONAL = {
+    "backout.changes/1": {"owed"},
+    "backout.effects/1": {"compared", "guards"},
+    "backout.incident/1": {"recurrences"},
+}
 """Fields that are not always there: `compared` where there is a `same_as`, `guards` where one had something to say,
-`recurrences` where an earlier incident said the same."""
+`recurrences` where an earlier incident said the same, `owed` where something that a review promised is overdue."""
 
 
 def validate(document: dict[str, Any]) -> None:
