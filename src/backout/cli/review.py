@@ -6,9 +6,9 @@ import contextlib
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backout import bootstrap
 from backout.cli.editor import edit_in_place
@@ -20,6 +20,7 @@ from backout.errors import BackoutError, InterruptedError, UsageError
 from backout.flow.export import newest
 from backout.flow.review import ClashError, MistakesError, Reviewing, Saved
 from backout.flow.reviewed import NotClosedError, close, document
+from backout.flow.second_letters import second_letters
 from backout.model.review import read
 from backout.store.journal import Journal
 
@@ -162,8 +163,8 @@ def _count(number: int, one: str, many: str) -> str:
     return f"1 {one}" if number == 1 else f"{number} {many}"
 
 
-def _tell(options: Namespace, reviewing: Reviewing, saved: Saved | None) -> None:
-    told = document(reviewing, saved)
+def _tell(options: Namespace, reviewing: Reviewing, saved: Saved | None, drafts: Sequence[dict[str, Any]] = ()) -> None:
+    told = {**document(reviewing, saved), **({"drafts": list(drafts)} if drafts else {})}
     if saved is not None and not saved.is_new and not options.json:
         sys.stderr.write("Nothing was changed, so nothing was saved.\n")
     if saved is not None and saved.opens_again and not options.json:
@@ -180,6 +181,7 @@ def _close(options: Namespace, reviewing: Reviewing) -> None:
     try:
         with bootstrap.saving():
             close(reviewing)
+            drafts = second_letters(reviewing, bootstrap.new_change_id)
     except NotClosedError as error:
         if not options.json:
             visible = screen(None, sys.stderr).visible
@@ -187,4 +189,4 @@ def _close(options: Namespace, reviewing: Reviewing) -> None:
             things = _count(len(error.problems), "thing is", "things are")
             error.what = f"{things} in the way: the review of {reviewing.incident.id} is not closed."
         raise
-    _tell(options, reviewing, None)
+    _tell(options, reviewing, None, drafts)

@@ -124,6 +124,22 @@ class Calm(NamedTuple):
             rows.append(self._kept(told, self._letter(told, audience, closing, today)))
         return rows
 
+    def write_again(self, again: str) -> list[dict[str, Any]]:
+        """Keep a second letter for each audience that had one, or has one that waits: what it said, and this.
+
+        `again` says whether it can happen again, now that this is known.
+        """
+        told, sent = self.told, notice.words_sent(self.told)
+        rows = []
+        for audience in self.config.audiences:
+            letters = [word for word in sent.get(audience.key, ()) if word.body["type"] == LETTER]
+            if letters or notice.drafted(told, audience.key, LETTER) is not None:
+                said = letters[-1].body.get("fields", {}) if letters else {}
+                fields = {name: said[name] for name in ("why", "done", "lost") if said.get(name)}
+                word = self._letter(told, audience, Closing(fields={**fields, "again": again}), date.today)
+                rows.append(self._kept(told, word))
+        return rows
+
     def _before(self, told: Incident, audience: Audience, type: str) -> Mapping[str, Any]:
         known = notice.drafted(told, audience.key, type)
         return known.body.get("fields", {}) if known is not None else {}

@@ -25,7 +25,8 @@ REVIEW = "review"
 """The type of an event that holds a review as it was saved."""
 DRAFT, IN_REVIEW, CLOSED = "draft", "in review", "closed"
 LED, COULD_HAVE_LED = "led", "could have led"
-KINDS = ("prevent", "detect", "mitigate")
+PREVENT = "prevent"
+KINDS = (PREVENT, "detect", "mitigate")
 GUARD, CHECK, COMMAND, ACCEPTED, HANDED = "guard", "check", "command", "accepted", "handed"
 FIELDS = ("owner", "due", "kind", "closes", "proof")
 """What an action says of itself, a line each."""

@@ -22,6 +22,7 @@ def reviewed(document: Mapping[str, Any], screen: Screen) -> str:
         *_findings(document["findings"]),
         *_actions(document["actions"]),
         *_next(document),
+        *_letters(document),
     ]
     return "\n".join(line for row in rows for line in _wrapped(screen.visible(row), screen)) + "\n"
 
@@ -113,3 +114,15 @@ def _next(document: Mapping[str, Any]) -> Iterable[str]:
         yield f"To prove them: backout review prove --incident {document['incident']}"
     elif document["state"] == "in review" and not document["lacking"] and not counts["nothing"] + counts["over"]:
         yield f"To close it: backout review close --incident {document['incident']}"
+
+
+def _letters(document: Mapping[str, Any]) -> Iterable[str]:
+    """Show what those are to be told who had a letter, and what sends it."""
+    waiting = [row for row in document.get("drafts", ()) if not row["sent"]]
+    for row in waiting:
+        again = row["plain"].rpartition("Can it happen again: ")[2].strip()
+        yield f"A letter to {row['audience']} is drafted. Can it happen again: {again}"
+        if row["missing"]:
+            yield f"It lacks: {', '.join(row['missing'])}"
+    if waiting:
+        yield f"To send: backout tell --incident {document['incident']} --letter"

@@ -20,9 +20,11 @@ OPTIONAL = {
     "backout.changes/1": {"owed"},
     "backout.effects/1": {"compared", "guards"},
     "backout.incident/1": {"recurrences"},
+    "backout.review/1": {"drafts"},
 }
 """Fields that are not always there: `compared` where there is a `same_as`, `guards` where one had something to say,
-`recurrences` where an earlier incident said the same, `owed` where something that a review promised is overdue."""
+`recurrences` where an earlier incident said the same, `owed` where something that a review promised is overdue,
+`drafts` where a review that was closed owes somebody a letter."""
 
 
 def validate(document: dict[str, Any]) -> None:
