@@ -114,6 +114,7 @@ class Panic:
         self.said = {host: Said() for host in alarm.environment.hosts}
         self._journal, self._who, self._new_id = journal, who, new_id
         self._rows: list[Row] = []
+        self._folded: tuple[int, dict[str, Incident]] = (0, {})
         self._ledger: list[Mapping[str, Any]] = []
         self._seen: list[Observed] = []
         self._saved: dict[str, dict[str, Any]] = {}
@@ -307,12 +308,18 @@ class Panic:
         self._record(BACKUP, text, more, at=time.time() - told["duration_s"])
 
     def _of_incident(self) -> list[Observed]:
-        incident = fold(self._rows).get(self.incident)
+        incident = self._incidents().get(self.incident)
         return seen_by_lines(incident.entries) if incident is not None else []
+
+    def _incidents(self) -> dict[str, Incident]:
+        """Give what the rows tell, folded once for as many as there are: ten thousand notes take a while."""
+        if self._folded[0] != len(self._rows):
+            self._folded = len(self._rows), fold(self._rows)
+        return self._folded[1]
 
     def document(self) -> dict[str, Any]:
         """Give the `backout.panic/1` document of what is known now."""
-        folded, name = fold(self._rows), self.alarm.environment.name
+        folded, name = self._incidents(), self.alarm.environment.name
         entries = self._entries()
         lines = [line for incident in folded.values() if incident.environment == name for line in incident.entries]
         checks = health([*seen_by_ledgers(entries), *seen_by_lines(lines), *self._seen])
@@ -444,7 +451,7 @@ class Panic:
         ]
 
     def _made(self) -> dict[str, Made]:
-        folded, name = fold(self._rows).values(), self.alarm.environment.name
+        folded, name = self._incidents().values(), self.alarm.environment.name
         return backups.of_environment(self.alarm.backups, name, folded, self._rows, self._names() | {*self.said})
 
     def _audiences(self, own: Incident) -> list[dict[str, Any]]:
