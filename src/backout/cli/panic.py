@@ -255,7 +255,8 @@ class _Desk:
         for remark in remarks:
             sys.stderr.write(self._screen.visible(remark) + "\n")
         for error in one.trouble:
-            sys.stderr.write(self._screen.visible(f"{error.what} {error.state} {error.next}".strip()) + "\n")
+            told = " ".join(f"{error.what} {error.state} {error.next}".split())  # the manager's words may be many lines
+            sys.stderr.write(self._screen.visible(told) + "\n")
         if self._can_ask and not one.exit_code:
             on = " ".join(("", *one.alarm.option))
             sys.stderr.write(f"It stays open until backout calm{on}; add to it with backout note{on} TEXT.\n")
