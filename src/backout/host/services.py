@@ -317,6 +317,8 @@ def enforcers() -> list[Enforcer]:
 
 def _units() -> Iterator[Enforcer]:
     known = states([*_AGENTS.values(), *_TIMERS.values()])
+    if manager() == SYSTEMD and all(state.active is None for state in known.values()):
+        yield Enforcer("systemd", None, "cannot be asked: whether an agent or a timer is at work is not known")
     for name, unit in _AGENTS.items():
         if known[unit].active:
             yield Enforcer(name, unit, "is running")

@@ -85,6 +85,16 @@ def test_what_would_undo_a_fix_is_paused_from_panic_and_started_as_calm_says(man
     assert json.loads(backout(managed, "--json", "calm"))["paused"] == []
 
 
+def test_who_may_not_ask_the_service_manager_is_told_so(managed: Host) -> None:
+    """As an ordinary user, without D-Bus: that nothing is listed would read as if nothing could undo a fix."""
+    asked = "from backout.host.services import enforcers; print([tuple(one) for one in enforcers()])"
+    become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    managed.run("sh", "-c", "cp -r /mnt/source/src /srv/src && chmod -R a+rX /srv/src")
+    told = managed.run(*become, "env", "PYTHONPATH=/srv/src", "/usr/bin/python3", "-B", "-c", asked)
+    assert "('systemd', None, 'cannot be asked" in told
+    assert "systemd" not in managed.python("print(services.enforcers())")
+
+
 def test_a_script_pauses_unasked_and_a_second_time_has_nothing_to_do(managed: Host) -> None:
     """An alarm at night asks nobody; it says what it stopped, and with what that is started again."""
     told = json.loads(backout(managed, "--json", "panic", "--pause"))
