@@ -34,7 +34,7 @@ wave = "100%"
 checks = [{{ name = "counts", run = "test -s {site}/app/count" }}]
 """
 _PATIENT = "Host web*\n  ServerAliveInterval 1\n  ServerAliveCountMax 2\n"
-_LONGEST_S = 120
+_LONGEST_S = 300
 _ATTEMPTS = 8
 _AS_BEFORE = ("failed", "refused", "untouched", "backed out")
 _IS_NEW = ("kept", "standing")

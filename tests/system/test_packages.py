@@ -195,7 +195,7 @@ def server() -> Iterator[HTTPServer]:
     """A server of this machine, on a free port of the loopback."""
     Visits.seen.clear()
     with HTTPServer(("127.0.0.1", 0), Visits) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()
