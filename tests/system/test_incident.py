@@ -14,6 +14,7 @@ import pytest
 
 from kit.cli import Backout
 from kit.mailserver import post
+from kit.terminal import Terminal as Window
 
 SILENT = ("--network", "none")
 CONFIG = """
@@ -144,3 +145,23 @@ def test_two_people_on_two_machines_meet_at_the_hosts_record(backout: Backout, t
     changes = [entry for entry in incident["entries"] if entry["kind"] == "change"]
     assert {entry["body"]["body"]["who"] for entry in changes if "who" in entry["body"]["body"]} == {"bob"}
     assert changes[-1]["body"]["kind"] == "kept"
+
+
+def test_what_is_typed_in_another_encoding_is_taken_and_can_be_sent(backout: Backout) -> None:
+    """A terminal of the last century, or a stray key: the answer is kept, and Ctrl-D at the next question is none."""
+    (backout.folder / "ok").touch()
+    strict = {**backout.environ, "PYTHONIOENCODING": "utf-8:strict"}  # as in every UTF-8 locale but C's
+    with post() as server:
+        (backout.folder / "backout.toml").write_text(CONFIG.format(folder=backout.folder, mail=server.address))
+        assert backout("panic", "slow").returncode == 0
+        window = Window(backout.argv("calm"), backout.folder, strict)
+        answers = {"Why did it": "\n", "What was done": "\udcfcberlastet\n", "data were lost": "\x04"}
+        for question, answer in answers.items():
+            window.until(question)
+            window.type(answer)
+        assert window.end() == 0
+        assert backout("tell", "client", "--lost", "none", "--yes").returncode == 0
+    ((_, mail),) = server.mails
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    assert "What was done: \N{REPLACEMENT CHARACTER}berlastet" in plain.get_content()

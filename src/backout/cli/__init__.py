@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code."""
     gc.disable()  # it would look for cycles through all that is known of 100,000 paths, again and again
     _have_standard_streams()
+    _take_any_byte()
     _speak_utf8()
     _end_in_one_way()
     code = run(sys.argv[1:])
@@ -69,6 +71,12 @@ def _have_standard_streams() -> None:
         name = ("stdin", "stdout", "stderr")[descriptor]
         setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
     os.close(descriptor)
+
+
+def _take_any_byte() -> None:
+    """Take what is typed or piped in as it comes, also what is no UTF-8: a terminal set otherwise, a stray key."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
 
 
 def _end_in_one_way() -> None:

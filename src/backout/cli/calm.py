@@ -91,5 +91,8 @@ def _answers(options: Namespace, incident: str, drafts: Iterable[Mapping[str, An
                 state=f"Incident {incident} is resolved; what you answered is kept, and nothing was sent.",
                 next="backout calm asks for the rest.",
             ) from None
-        if line and (answer := line.strip() or _DEFAULTS.get(field, "")):
+        if not line:  # Ctrl-D: nobody answers any more
+            sys.stderr.write("\n")
+            return
+        if answer := line.strip() or _DEFAULTS.get(field, ""):
             yield {field: answer}

@@ -198,12 +198,15 @@ def _asked(question: str) -> str:
     sys.stderr.write(f"{question} ")
     sys.stderr.flush()
     try:
-        return sys.stdin.readline().strip()
+        line = sys.stdin.readline()
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise InterruptedError(
             "Interrupted.", state="Nothing was sent; what you answered is kept.", next="backout tell goes on."
         ) from None
+    if not line:  # Ctrl-D
+        sys.stderr.write("\n")
+    return line.strip()
 
 
 def _require_whole(incident: str, words: Sequence[Draft]) -> None:

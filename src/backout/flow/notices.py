@@ -59,13 +59,18 @@ def drafts(incident: Incident, config: Config, wish: Wish, now: float) -> list[D
 
 def draft(incident: Incident, audience: Audience, type: str, status: str, fields: Mapping[str, Any]) -> Draft:
     """Write a notice of any type; its texts are rid of secrets first, so that what goes out is what is recorded."""
-    sound = {name: redact(value) if isinstance(value, str) else value for name, value in fields.items()}
+    sound = {name: _sayable(redact(value)) if isinstance(value, str) else value for name, value in fields.items()}
     where = "" if incident.environment == NO_ENVIRONMENT else incident.environment
     impact = model.IMPACTS[incident.severity]
     zone = zone_of(audience.zone) if audience.zone else None
     text = written.notice(type, status=status, impact=impact, environment=where, fields=sound, zone=zone)
     lacks, doubts = model.missing(type, sound), model.doubtful(type, text.plain)
     return Draft(audience, type, status, impact, sound, *text, lacks, doubts)
+
+
+def _sayable(text: str) -> str:
+    """Replace what was typed and is no UTF-8: no mail and no channel takes it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def keep_draft(journal: Journal, who: str, incident: str, word: Draft, new_id: Callable[[], str]) -> Event:
