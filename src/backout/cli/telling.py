@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 from backout.model.notice import STATUSES
 
@@ -39,7 +37,7 @@ def grammar(verb: argparse.ArgumentParser, duration: Callable[[str], float]) -> 
         "--since",
         type=moment,
         metavar="TIME",
-        help="since when all is well: 21:40, or 2026-11-28T21:40 (default: as the record tells it)",
+        help="since when all is well: 21:40, or 2026-11-28 21:40 (default: as the record tells it)",
     )
     verb.add_argument(
         "--next", type=duration, metavar="TIME", help="when the next word comes (default: as its audience has it)"
@@ -54,15 +52,21 @@ def grammar(verb: argparse.ArgumentParser, duration: Callable[[str], float]) -> 
 
 
 def moment(text: str) -> float:
-    """Read a time of this machine's zone, such as 21:40 (the last one) or 2026-11-28T21:40, as seconds since 1970."""
-    now = datetime.fromtimestamp(time.time()).astimezone()
+    """Read a time as `note --at` does, such as 21:40 (the last one) or 2026-11-28 21:40 UTC, as seconds since 1970.
+
+    What is still to come is none, and neither is what was there twice or never: a client reads it without its doubt.
+    """
+    from backout.render.moment import moment as read  # where one is given alone
+
+    now = time.time()
     try:
-        if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", text):
-            at = datetime.combine(now.date(), datetime.strptime(text, "%H:%M").time())  # noqa: DTZ007 - a time of day
-            at = at if at.astimezone() <= now else at - timedelta(days=1)
-        else:
-            at = datetime.fromisoformat(text)
-        return at.timestamp()
-    except (ValueError, OverflowError, OSError):
-        message = f"{text!r} is not a time such as 21:40 or 2026-11-28T21:40"
+        at, doubt = read(text, now)
+    except (ValueError, OSError):
+        message = f"{text!r} is not a time such as 21:40 or 2026-11-28 21:40"
         raise argparse.ArgumentTypeError(message) from None
+    if doubt:
+        message = f"{text!r} was there twice, or never, when the clocks were changed: write its zone, as in +01:00"
+        raise argparse.ArgumentTypeError(message)
+    if at > now:
+        raise argparse.ArgumentTypeError(f"{text!r} is still to come")
+    return at

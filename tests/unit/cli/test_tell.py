@@ -210,7 +210,22 @@ def test_a_time_of_day_is_the_last_one() -> None:
     """At ten past midnight, 23:50 is a quarter of an hour ago."""
     later, earlier = moment("23:59"), moment("00:00")
     assert 0 <= abs(later - earlier) < 86400
-    assert moment("2026-11-28T21:40+01:00") == 1795898400
+    assert moment("2025-11-28T21:40+01:00") == moment("2025-11-28 20:40 UTC") == 1764362400
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("2025-10-26 02:30 Europe/Berlin", "was there twice, or never"),
+        ("2025-03-30 02:30 Europe/Berlin", "was there twice, or never"),
+        ("2099-01-01 10:00", "is still to come"),
+        ("soon", "is not a time such as"),
+    ],
+)
+def test_a_time_that_a_client_could_misread_is_refused(tell: Tell, text: str, what: str) -> None:
+    """An hour more or less is another story; who meant it can write the zone."""
+    code, said = tell("--since", text, "--dry-run")
+    assert (code, what in " ".join(said.split())) == (2, True)
 
 
 def test_the_closing_letter_goes_out_once_and_a_second_one_after_the_review(tell: Tell, server: Post) -> None:
