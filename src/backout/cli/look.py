@@ -20,6 +20,7 @@ from backout.flow.look import look as look_now
 from backout.model import pieces
 from backout.store.journal import Journal
 
+_ROWS_AT_ONCE = 500
 Results = Mapping[str, Seen | BackoutError]
 
 
@@ -80,8 +81,9 @@ def _drawn(options: Namespace, journal: Journal, results: Results) -> Iterator[b
         text = ("\n" if number else "") + drawing.block(told(result), news(result), on, kept=result.kept)
         yield text.encode(encoding, "backslashreplace")
         if options.full or options.kind:
-            for fact in rows(journal, result, options.kind):
-                yield drawing.row(fact, on).encode(encoding, "backslashreplace")
+            left = (drawing.row(fact, on) for fact in rows(journal, result, options.kind))
+            while some := "".join(itertools.islice(left, _ROWS_AT_ONCE)):
+                yield some.encode(encoding, "backslashreplace")
 
 
 def _tell_failed(options: Namespace, results: Results) -> None:

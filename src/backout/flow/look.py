@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from backout.store.spool import Spool
 LIMIT_S = 900.0
 """How long a host may take for a look: hashing a large tree for the first time is what takes so long."""
 _TOLD = ("os", "kernel", "certificate")
+_KIND = operator.itemgetter(Fact._fields.index("kind"))
 _REPLY = shape.fields(
     {
         **dict.fromkeys(("at", "took_s"), shape.number),
@@ -80,7 +82,7 @@ def look_at(session: Session, greeting: Greeting, kinds: Collection[str] = ()) -
 
     def take(some: Sequence[Fact]) -> None:
         (keeping if spool is None else spool).take(some)
-        taken.update(fact.kind for fact in some)
+        taken.update(map(_KIND, some))
         told.extend(fact for fact in some if fact.kind in _TOLD)
 
     only = {"kinds": list(kinds)} if kinds else {}
@@ -127,9 +129,10 @@ def _head(look: Look, kinds: Collection[str]) -> dict[str, Any]:
 
 
 def rows(journal: Journal, seen: Seen, kinds: Collection[str]) -> Iterator[Fact]:
-    """Walk a look's facts, of some kinds alone where these are named."""
-    found = facts(journal, seen.look) if seen.spool is None else iter(seen.spool)
-    return (fact for fact in found if not kinds or fact.kind in kinds)
+    """Walk a look's facts, of some kinds alone where these are named: one that was not kept has no other ones."""
+    if seen.spool is not None:
+        return iter(seen.spool)
+    return (fact for fact in facts(journal, seen.look) if not kinds or fact.kind in kinds)
 
 
 def told(seen: Seen) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any
 
 Shape = Callable[[Any], bool]
@@ -136,8 +137,12 @@ def one_of(*words: str) -> Shape:
 
 def like(pattern: str) -> Shape:
     """Text that matches a pattern from end to end."""
-    compiled = re.compile(pattern)
-    return lambda value: text(value) and compiled.fullmatch(value) is not None
+
+    @cache
+    def compiled() -> re.Pattern[str]:  # which takes long, and few patterns are asked for by any one process
+        return re.compile(pattern)
+
+    return lambda value: text(value) and compiled().fullmatch(value) is not None
 
 
 base64 = like("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")

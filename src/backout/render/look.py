@@ -12,7 +12,7 @@ from rich.text import Text
 from backout.model import shape
 from backout.render.canvas import LABEL, labelled, text_of, wrapped
 from backout.render.effects import counted
-from backout.render.screen import Screen
+from backout.render.screen import Screen, is_plain
 from backout.render.when import when_text
 
 _OFF_S = 2.0
@@ -111,4 +111,7 @@ def row(fact: Fact, screen: Screen) -> str:
     """Draw one fact on a line of its own, whole: it is for grep."""
     kind, subject, value = fact
     text = value if isinstance(value, str) else _ENCODER.encode(value)
+    line = f"{kind}  {subject}  {text}\n"
+    if is_plain(line[:-1]) and subject == subject.strip(" "):  # of nearly all
+        return line
     return f"{kind}  {screen.name(subject)}  {screen.visible(text)}\n"

@@ -30,7 +30,7 @@ class Screen(NamedTuple):
 
     def visible(self, text: str) -> str:
         """Give text from a host on one line, with what a terminal would not show as itself escaped."""
-        if _is_plain(text):
+        if is_plain(text):
             return text
         return "".join(self._shown(char) for char in text)
 
@@ -39,7 +39,7 @@ class Screen(NamedTuple):
 
         So is one with a blank at an end, which nobody would see.
         """
-        if text == text.strip(" ") and (_is_plain(text) or self.visible(text) == text):
+        if text == text.strip(" ") and (is_plain(text) or self.visible(text) == text):
             return text
         quoted = "".join({"\\": "\\\\", "'": "\\'"}.get(char) or self._shown(char, plain=False) for char in text)
         return f"$'{quoted}'"
@@ -62,7 +62,7 @@ class Screen(NamedTuple):
         return char.translate(_PLAIN) if plain and ord(char) in _PLAIN else _escaped(code)
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Tell whether any screen shows a text as it is: from a blank to a tilde, which are ASCII's printable ones."""
     return text.isascii() and text.isprintable()
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 BELIEVED = "by device, inode, size, mtime and ctime"
 """How files are told to be as they were (`facts.known`)."""
-_LEAST_BYTES, _MOST_BYTES = 1 << 12, 1 << 18
-"""How much is asked for at a time. Of all that it is asked for /proc/sys makes room, first of all with zeroes in it."""
+_LEAST_BYTES, _MORE_BYTES, _MOST_BYTES = 1 << 12, 1 << 18, 1 << 24
+"""How much is asked for at a time: first what a file says that it has, then more and more. Of all that it is asked for
+/proc/sys makes room, with zeroes in it.
+"""
 _LONG = 60
 _MOST_UNREAD = 10_000
 _SHOWN = 3
@@ -64,7 +66,8 @@ class Looking:
             self.unread(path, error)
             return None
         try:
-            return _content(descriptor) if st.S_ISREG(os.fstat(descriptor).st_mode) else None
+            status = os.fstat(descriptor)
+            return _content(descriptor, status.st_size) if st.S_ISREG(status.st_mode) else None
         except OSError as error:  # some of /proc and /sys say so only now
             self.unread(path, error)
             return None
@@ -91,11 +94,12 @@ class Looking:
         return [*self.limits, *(_of_many(why, paths) for why, paths in self._unread.items())]
 
 
-def _content(descriptor: int) -> bytes:
-    parts, size = [], _LEAST_BYTES
+def _content(descriptor: int, size: int) -> bytes:
+    """Read a file whole: of this size it says that it is, which those of the kernel do not know."""
+    parts, size = [], min(max(size + 1, _LEAST_BYTES), _MOST_BYTES)
     while part := os.read(descriptor, size):
         parts.append(part)
-        size = size if len(part) < size else min(4 * size, _MOST_BYTES)
+        size = size if len(part) < size else min(4 * size, _MORE_BYTES)
     return b"".join(parts)
 
 

@@ -18,9 +18,11 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MOVING = re.compile(
     r"fs/(?:binfmt_misc|dentry-state|file-nr|inode-nr|inode-state|aio-nr|quota/.*)|kernel/(?:random/.*|ns_last_pid|pty/nr)"
     r"|dev/.*|kernel/sched_domain|net/netfilter/nf_conntrack_count|sunrpc/.*|net/ipv[46]/route/flush"
-    r"|kernel/cad_pid|net/ipv6/conf/[^/]+/stable_secret"
+    r"|kernel/cad_pid|net/ipv6/conf/[^/]+/stable_secret|vm/stat_refresh"
 )
-"""Counters and noise, not settings (the kernel's admin-guide/sysctl); and what is drawn once a boot."""
+"""Counters and noise, not settings (the kernel's admin-guide/sysctl); what is drawn once a boot; and what is no value,
+but makes every processor add up its counters when it is read.
+"""
 _INTERFACE = re.compile(r"net/ipv[46]/(?:conf|neigh)/([^/]+)")
 _SECRET = re.compile(r".*_key")
 _PASSING = re.compile(
