@@ -172,7 +172,9 @@ class Reviewing(NamedTuple):
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise MistakesError([Problem(line, f"this is not UTF-8: {content[error.start : error.end]!r}.")]) from None
-        told = read(text, self.opened().known)
+        told = read(text)
+        if told.problems:
+            told = read(text, self.opened().known)
         found = [*told.problems, *below(structure(told.text), told.first_line)]
         if told.incident not in ("", self.incident.id):
             found.append(Problem(1, f"this is the review of {told.incident}, not of {self.incident.id}."))

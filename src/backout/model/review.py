@@ -43,10 +43,13 @@ BODY = shape.fields(
 )
 """What the body of such an event must be like."""
 
-_PATH = re.compile(rf"### +(P[1-9]\d*):? +({LED}|{COULD_HAVE_LED}) *: *(.*)")
-_ACTION = re.compile(r"### +(A[1-9]\d*)[:.]?(?: +(.*))?")
+_PATH = re.compile(rf"### +(P[1-9]\d*):? +({LED}|{COULD_HAVE_LED}) *:(.*)", re.IGNORECASE)
+_ACTION = re.compile(r"### +(A[1-9]\d*)[:.]?(?: +(.*))?", re.IGNORECASE)
 _ENTRIES = re.compile(r"(?:[-*] +)?entries *:(.*)", re.IGNORECASE)
-_FIELD = re.compile(r"[-*] +([A-Za-z][\w -]*?) *:(.*)")
+_FIELD = re.compile(r"[-*] +([A-Za-z][\w -]*):(.*)")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MOST_CHARACTERS = 1000
+"""A field that is longer is none."""
 _ABOUT = "what is known is written by backout, anew each time, and what is to be said of it goes below"
 _HEAD = re.compile(r"<!-- backout review of (\S+), edited from (\d{1,18}) -->")
 _BEGIN = re.compile(r"<!-- known [0-9a-f]{8}: .*-->")
@@ -124,7 +127,8 @@ def paths(text: str) -> list[Path]:
     for heading, body in blocks(text, PATHS):
         if match := _PATH.fullmatch(heading.text):
             numbers = [number for _, word in _entries(body) if (number := _number(word)) is not None]
-            found.append(Path(match[1], match[2], match[3].strip(), tuple(numbers), heading.number))
+            key, kind = match[1].upper(), match[2].lower()
+            found.append(Path(key, kind, match[3].strip(), tuple(numbers), heading.number))
     return found
 
 
@@ -138,12 +142,12 @@ def actions(text: str) -> list[Action]:
                 said.setdefault(key, value)
             kind, proof = said.get("kind", "").lower(), said.get("proof", "")
             action = Action(
-                match[1],
+                match[1].upper(),
                 (match[2] or "").strip(),
                 owner=said.get("owner", ""),
                 due=_day(said.get("due", "")),
                 kind=kind if kind in KINDS else "",
-                closes=tuple(_words(said.get("closes", ""))),
+                closes=tuple(_words(said.get("closes", "").upper())),
                 proof=_standing(proof),
                 line=heading.number,
             )
@@ -261,8 +265,14 @@ def _entries(body: Iterable[Line]) -> Iterator[tuple[Line, str]]:
 def _said(body: Iterable[Line]) -> Iterator[tuple[Line, str, str]]:
     """Give what an action says of itself."""
     for line in body:
-        if (match := _FIELD.fullmatch(line.text)) and match[1].lower() in FIELDS:
-            yield line, match[1].lower(), match[2].strip()
+        if (field := _field(line.text)) and field[0] in FIELDS:
+            yield line, *field
+
+
+def _field(text: str) -> tuple[str, str] | None:
+    """Read `- owner: Anna`, also where a part of it is printed bold."""
+    match = _FIELD.fullmatch(text.replace("**", "")) if len(text) <= _MOST_CHARACTERS else None
+    return (match[1].strip().lower(), match[2].strip()) if match else None
 
 
 def _words(text: str) -> list[str]:
@@ -277,14 +287,14 @@ def _number(word: str) -> int | None:
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
         return None
 
 
 def _standing(text: str) -> Standing | None:
     if match := _BY_NAME.fullmatch(text):
-        return Standing(match[1].lower(), match[2].strip(), None)
+        return Standing(match[1].lower(), match[2].strip(" `"), None)
     match = _BY_PERSON.fullmatch(text)
     until = _day(match[4].rstrip(".")) if match else None
     if match is None or until is None:
@@ -299,7 +309,7 @@ def _wrong_paths(text: str, entries: Collection[int]) -> Iterator[Problem]:
         if match is None:
             yield Problem(heading.number, f"a path is headed '### P1 {LED}: …' or '### P2 {COULD_HAVE_LED}: …'.")
             continue
-        yield from _again(seen, match[1], heading.number)
+        yield from _again(seen, match[1].upper(), heading.number)
         if not match[3].strip():
             yield Problem(heading.number, f"{match[1]} does not say what it is.")
         for line, word in _entries(body):
@@ -317,7 +327,7 @@ def _wrong_actions(text: str) -> Iterator[Problem]:
         if match is None:
             yield Problem(heading.number, "an action is headed '### A1 what is to be done'.")
             continue
-        yield from _again(seen, match[1], heading.number)
+        yield from _again(seen, match[1].upper(), heading.number)
         yield from _unknown(body)
         said: dict[str, int] = {}
         for line, key, value in _said(body):
@@ -333,11 +343,11 @@ def _again(seen: dict[str, int], name: str, line: int) -> Iterator[Problem]:
 def _unknown(body: list[Line]) -> Iterator[Problem]:
     """Tell of a field that is none, among those right below the heading; further down a list is a list."""
     for line in dropwhile(lambda line: not line.text, body):
-        match = _FIELD.fullmatch(line.text)
-        if match is None:
+        field = _field(line.text)
+        if field is None:
             return
-        if match[1].lower() not in FIELDS:
-            yield Problem(line.number, f"{match[1]!r} is no field of an action; these are: {', '.join(FIELDS)}.")
+        if field[0] not in FIELDS:
+            yield Problem(line.number, f"{field[0]!r} is no field of an action; these are: {', '.join(FIELDS)}.")
 
 
 def _wrong_field(key: str, value: str, known: Collection[str]) -> Iterator[str]:
@@ -348,6 +358,6 @@ def _wrong_field(key: str, value: str, known: Collection[str]) -> Iterator[str]:
     elif key == "kind" and value.lower() not in KINDS:
         yield f"{value!r} is no kind of action; these are: {', '.join(KINDS)}."
     elif key == "closes":
-        yield from (f"there is no path {word}." for word in _words(value) if word not in known)
+        yield from (f"there is no path {word}." for word in _words(value) if word.upper() not in known)
     elif key == "proof" and _standing(value) is None:
         yield f"{value!r} is no proof: {PROOFS}."

@@ -80,6 +80,7 @@ def test_paths_and_actions_are_read_with_their_lines() -> None:
     ("said", "meant"),
     [
         ("check answers", Standing("check", "answers", None)),
+        ("guard `setuptools-stays`", Standing("guard", "setuptools-stays", None)),
         ("command rebuild", Standing("command", "rebuild", None)),
         ("accepted by Anna Berg until 2027-01-31", Standing("accepted", "Anna Berg", date(2027, 1, 31))),
         ("Handed to the hoster by 2027-01-31.", Standing("handed", "the hoster", date(2027, 1, 31))),
@@ -154,6 +155,16 @@ def test_what_an_action_lacks_is_no_mistake_but_keeps_the_review_open() -> None:
         "A1 has no owner, no due day, no kind, no heading.",
     ]
     assert [row.what for row in lacking(template())] == ["there is no action."]
+
+
+def test_what_people_write_a_little_otherwise_is_read_all_the_same() -> None:
+    """Whoever writes in a hurry must not be sent back for a capital letter."""
+    text = told(
+        "### p1 Led: x\nEntries: 12 and 13\n", "### a1: Do it\n* **Owner:** Anna\n- Kind : Prevent\n- closes: p1\n"
+    )
+    (action,) = actions(text)
+    assert (paths(text)[0][:4], action[:3]) == (("P1", "led", "x", (12, 13)), ("A1", "Do it", "Anna"))
+    assert (action.kind, action.closes, problems(text, ENTRIES)) == ("prevent", ("P1",), [])
 
 
 def test_headings_in_code_and_comments_mean_nothing() -> None:
