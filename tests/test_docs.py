@@ -32,7 +32,7 @@ from backout.host import bounds, capabilities
 from backout.lens.noise import rules
 from backout.model import rules as guard_rules
 from backout.model.effect import KINDS
-from backout.render import change, guard, look, parity, rollout, search, split, tell
+from backout.render import change, guard, look, parity, proofs, rollout, search, split, tell
 from backout.render.error import render_error
 from backout.render.panic import Drawing
 from backout.render.report import Wish, report
@@ -86,6 +86,8 @@ def captures() -> dict[str, str]:
         "tell-preview.txt": tell.preview(sample("tell-preview-1.json"), SCREEN),
         "told.txt": tell.outcome(sample("tell-1.json"), SCREEN, UTC),
         "guards.txt": guard.guards(sample("guards-1.json"), SCREEN),
+        "candidates.txt": proofs.candidates(sample("candidates-1.json"), SCREEN),
+        "proofs.txt": proofs.proofs(sample("proofs-1.json"), SCREEN),
         "guard-test.txt": guard.guard_test(sample("guard-test-1.json"), SCREEN, UTC),
         "search.txt": search.search(sample("search-1.json"), SCREEN, UTC),
         "recovered.txt": change.recovered(sample("recovered-1.json"), SCREEN),

@@ -66,3 +66,11 @@ backout --json guard list >"$here/guards-1.json"
 backout --json guard test >"$here/guard-test-1.json"
 backout --json rehearse --override max-jump --why "ada asked for it" --expect "python-package:*" \
     -- "$install flask-3.1.3 jinja2-3.1.6 werkzeug-3.1.3" >"$here/guarded-1.json" || [ $? = 3 ]
+
+backout panic "the shop answers 502" >/dev/null 2>&1
+sed -i 's/^rule = "max-jump"/name = "max-jump"\n&/' backout.toml # two of a rule need names
+backout --json review guard >"$here/candidates-1.json"
+backout review guard --add 1 >/dev/null
+backout review prove answers >/dev/null
+sed -i 's/what = \["python-package:setuptools"\]/what = ["python-package:pip"]/' backout.toml
+backout --json guard test --proofs >"$here/proofs-1.json" || [ $? = 3 ]

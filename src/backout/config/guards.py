@@ -36,7 +36,8 @@ def guards(source: Source, rows: Iterator[tuple[object, Path]], environments: Se
     for guard, path in placed:
         if not guard.name and of_rule[guard.rule] > 1:
             count = of_rule[guard.rule]
-            raise source.error(path, f'needs the key "name": {count} guards have the rule "{guard.rule}".')
+            problem = f'needs the key "name": {count} guards have the rule "{guard.rule}".'
+            raise source.error(path, problem, f'Write there: name = "{guard.rule}", as it was called until now.')
         name = guard.name or guard.rule
         if name in (other.name for other, _ in named):
             raise source.error(path, f'is the second guard named "{name}"; a name must be unique.')

@@ -49,6 +49,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
         for word in (
             "back",
             "calm",
+            "candidates",
             "changes",
             "do",
             "doctor",
@@ -70,6 +71,7 @@ def test_every_document_that_the_commands_give_has_a_schema() -> None:
             "note",
             "panic",
             "parity",
+            "proofs",
             "recovered",
             "rehearsals",
             "review",
