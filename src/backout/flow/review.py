@@ -33,6 +33,7 @@ from backout.store.journal import Event, Journal
 
 _DUE_DAYS = {1: 15}
 _DUE_LATER_DAYS = 30
+_PRINT = "What is known is shown at any time: backout review --print"
 
 
 class Opened(NamedTuple):
@@ -110,10 +111,10 @@ class Reviewing(NamedTuple):
         """Raise a RefusedError while the incident is open, and until the dust has settled."""
         notes = f"Raw notes are taken at once: backout note --incident {self.incident.id} TEXT"
         if self.opens_at is None:
-            raise RefusedError(f"Incident {self.incident.id} is not over: it has no review yet.", next=notes)
+            raise RefusedError(f"Incident {self.incident.id} is not over: it has no review yet.", _PRINT, notes)
         if self.now < self.opens_at:
             when = moment_text(instant(self.opens_at), self.zone)
-            raise RefusedError(f"The review of incident {self.incident.id} opens at {when}.", next=notes)
+            raise RefusedError(f"The review of incident {self.incident.id} opens at {when}.", _PRINT, notes)
 
     def opened(self) -> Opened:
         """Give the review as a file, with all that is known by now."""
