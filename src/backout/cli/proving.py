@@ -119,7 +119,8 @@ def _opened(options: Namespace, config: Config, record: _Record, place: str | No
         fleets, step = [], _say_nothing
         for environment in chosen:
             its_place = environment or Environment(LOCAL, (LOCAL,))
-            its = Namespace(**{**vars(options), "environment": its_place.name, "begun": None})
+            name = None if LOCAL in its_place.hosts else its_place.name  # what is proposed needs no -e here
+            its = Namespace(**{**vars(options), "environment": name, "begun": None})
             fleet, console = stack.enter_context(_fleet(its, its_place))
             fleets.append((environment and environment.name, fleet))
             step = console.step

@@ -18,7 +18,6 @@ from backout.flow.replay import Found, unreached
 from backout.model import proof
 from backout.model.candidates import Candidate, Cost, Scene, most_of, proposed, rank
 from backout.model.check import UNHEALTHY, CheckResult, turned_red
-from backout.model.contrast import REST
 from backout.model.effect import Effect
 from backout.model.guard import Guard
 from backout.model.incident import CHECK as CHECK_LINE
@@ -88,13 +87,19 @@ def document(prover: Prover, case: Case, found: Proposals) -> dict[str, Any]:
         "incident": case.incident.id,
         "bad": {"change": past.id, "environment": past.environment, "command": list(past.command)},
         "good": good,
-        "narrower": "" if case.how == REST or case.is_adopted else f"backout split {past.id}",
+        "narrower": f"backout split {past.id}" if _can_be_split(prover, case) else "",
         "candidates": [_row(number, one) for number, one in enumerate(found.best, 1)],
         "left_out": [{"name": name, "why": why} for name, why in found.left_out],
         "added": None,
         "proof": None,
         "unreached": unreached(prover.setting),
     }
+
+
+def _can_be_split(prover: Prover, case: Case) -> bool:
+    """Tell whether split may find the part of the bad change that broke a check, and did not yet."""
+    checks = checks_of(prover.setting.config, case.incident.environment)
+    return bool(checks) and not case.is_adopted and not _parts(prover.replay.found, case.bad_id)
 
 
 def _row(number: int, one: Proposal) -> dict[str, Any]:

@@ -126,13 +126,18 @@ def _jumping(scene: Scene, on: str) -> Iterator[tuple[_Proposal, int]]:
 
 
 def _forbidding(scene: Scene, on: str) -> Iterator[tuple[_Proposal, int]]:
-    """Forbid what split found guilty, whatever it is: the one guard that is about that alone."""
-    guilty = [effect for effect in scene.bad if f"{effect.kind}:{effect.subject}" in scene.part]
+    """Forbid what split found guilty, whatever it is, else what the good change left alone, where that is little."""
+    let = {_selector(effect) for effect in scene.good}
+    guilty = [
+        effect
+        for effect in scene.bad
+        if (f"{effect.kind}:{effect.subject}" in scene.part if scene.part else _selector(effect) not in let)
+    ]
     what = sorted({_selector(effect) for effect in guilty})
     if 0 < len(what) <= _MOST_NAMED:
         told = first([effect.subject.rpartition(":")[2] or effect.subject for effect in guilty])
         name = f"no-{guilty[0].kind}" if len(guilty) > 1 else f"hands-off-{_slug(told)}"
-        yield (name, "forbid", {"what": what}, f"{told} is no longer changed{on} by the way."), _FORBID + len(what)
+        yield (name, "forbid", {"what": what}, f"{told} is not changed{on} any more."), _FORBID + len(what)
 
 
 def _counting(scene: Scene, on: str) -> Iterator[tuple[_Proposal, int]]:

@@ -35,7 +35,9 @@ def candidates(document: dict[str, Any], screen: Screen) -> str:
         lines += [Text(), *_block("", "Nothing that is known here would have refused it.", screen, "yellow")]
     lines += _left_out(document, screen)
     first = next((row["number"] for row in document["candidates"]), None)
-    way = "backout split CHANGE finds what broke it" if first is None else f"backout review guard --add {first}"
+    way = (
+        f"backout review guard --add {first}" if first else document["narrower"] or "backout guard add RULE --why TEXT"
+    )
     lines += [Text(), *labelled("Next", [Text(way)]), *_unreached(document, screen)]
     return text_of(lines, screen)
 
@@ -57,7 +59,8 @@ def _left_out(document: dict[str, Any], screen: Screen) -> list[Text]:
 def _change(row: dict[str, Any], how: str, screen: Screen) -> Text:
     name = screen.visible(row["change"])
     room = screen.width - LABEL - len(name) - 2
-    told = cut(screen.visible(f"{how}: {command_text(row['command'])}"), room, screen.plain("…"))
+    command = command_text(row["command"])
+    told = cut(screen.visible(f"{how}: {command}" if how else command), room, screen.plain("…"))
     return Text.assemble((name, "bold"), f"  {told}")
 
 

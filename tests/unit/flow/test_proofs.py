@@ -24,7 +24,7 @@ from kit.cli import validate
 from kit.incident import ID, Told
 
 AT = 1_000_000.0
-HOSTS = '[environments.production]\nhosts = ["web1"]\n[environments.staging]\nhosts = ["web2"]\n'
+HOSTS = '[environments.staging]\nhosts = ["web2"]\n[environments.production]\nhosts = ["web1"]\n'
 SETUPTOOLS, FLASK = ("setuptools", "65.5.0", "84.0.0"), ("flask", "2.2.5", "3.1.0")
 STAYS = {"name": "stays", "rule": "max-jump", "why": "so", "what": ["python-package:setuptools"], "incident": ID}
 ENDS = {"kept": ("prepared", "applied", "kept"), "out": ("prepared", "applied", "undone"), "refused": ("refused",)}
@@ -105,7 +105,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def test_what_is_proposed_refuses_the_bad_change_and_lets_the_good_one_through(site: Site) -> None:
     """The package that only the bad change moved comes first; what would refuse the good one is no proposal."""
-    prover = site.prover()
+    prover = site.prover(more='[[environments.production.checks]]\nname = "site"\nrun = "true"\n')
     case = prover.case(ID)
     told = document(prover, case, propose(prover, case, date(2026, 11, 28), "UTC"))
     validate(told)

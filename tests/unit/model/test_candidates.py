@@ -45,12 +45,14 @@ def test_the_packages_that_split_found_come_first_then_what_the_good_change_left
     assert settings(scene(bad=[PATCH, CONF]), "max-jump") == []
 
 
-def test_what_split_found_guilty_can_be_forbidden_whatever_it_is() -> None:
+def test_what_split_found_guilty_can_be_forbidden_whatever_it_is_else_the_little_that_the_good_change_lacks() -> None:
     """A setting crosses no major version; a key with brackets in its name stays that very key."""
     assert settings(scene(part={"config:/srv/app.toml#a.b[0]"}), "forbid") == [
         {"what": ["config:/srv/app.toml#a.b[[]0]"]}
     ]
-    assert settings(scene(), "forbid") == []
+    assert settings(scene(good=[FLASK, PATCH, CONF]), "forbid") == [{"what": ["python-package:setuptools"]}]
+    many = [Effect("file", f"/srv/{number}", "added", None, {}) for number in range(6)]
+    assert settings(scene(bad=many), "forbid") == []
 
 
 def test_more_packages_at_once_than_any_harmless_change_had_are_too_many() -> None:
