@@ -166,7 +166,7 @@ def test_the_first_word_of_a_resolved_incident_s_end_needs_the_data_lost(tell: T
         state(journal, "ada", event.body["id"], "production", "resolved")
     code, said = tell("--yes")
     assert (code, "backout tell --lost TEXT" in said) == (3, True)
-    code, told = document(tell, "--yes", "--lost", "none", "--since", "2026-11-28T21:40")
+    code, told = document(tell, "--yes", "--lost", "none", "--since", "2025-11-28T21:40")
     assert (code, told["notices"][0]["type"], len(server.mails)) == (0, "resolved", 4)
     code, said = tell("--yes")
     assert (code, "No incident is open" in said) == (2, True)
