@@ -113,7 +113,11 @@ class Prover:
     def case(self, incident: str, bad: str | None = None, good: str | None = None) -> Case:
         """Find the bad change of an incident, and a good one; a UsageError where the record does not tell which."""
         told = self.known.incidents[incident]
-        here = [one for one in self.replay.found if (one.past.environment or NO_ENVIRONMENT) == told.environment]
+        here = [
+            one
+            for one in self.replay.found
+            if (one.past.environment or NO_ENVIRONMENT) == told.environment and not self._is_empty(one)
+        ]
         changes = _told(here)
         proven = {proofs[-1].bad for proofs in self.known.of(incident).values()} - {""}
         chosen = bad or _one(told, bad_of(told, changes, proven))
@@ -129,6 +133,10 @@ class Prover:
         bad, good = (tuple(f for f in self.replay.found if f.past.id == name) for name in (one.bad, one.good))
         is_there = incident is not None and bad and bool(good) == bool(one.good)
         return Case(incident, bad, good, NAMED if good else "") if incident and is_there else None
+
+    def _is_empty(self, one: Found) -> bool:
+        """Tell whether a change was refused because its command failed before it did anything."""
+        return one.past.refused and self.replay.effects(one) == []
 
     def _like(self, worse: Sequence[Found]) -> list[Found]:
         return [one for one in self.replay.found if one.past.environment == worse[0].past.environment]

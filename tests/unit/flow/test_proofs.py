@@ -192,6 +192,17 @@ def test_what_gc_let_go_cannot_be_judged_and_the_way_on_is_said(tmp_path: Path) 
     site.journal.close()
 
 
+def test_a_command_that_failed_before_it_did_anything_is_no_bad_change(tmp_path: Path) -> None:
+    """It was refused, and there is nothing of it that a guard could refuse; what gc let go is another matter."""
+    site = Site(tmp_path)
+    site.made("failed", -10, "refused")
+    at = datetime.fromtimestamp(AT, UTC).isoformat()
+    documents.keep(site.journal, {"host": "web1", "change": "failed", "started_at": at, "effects": []})
+    site.made("gone", -20, "refused")
+    assert site.prover().case(ID).bad_id == "gone"
+    site.journal.close()
+
+
 def test_where_the_record_does_not_tell_which_change_was_bad_a_person_says(site: Site) -> None:
     """A guess would prove the wrong thing."""
     site.made("other", -50, "out", FLASK)
