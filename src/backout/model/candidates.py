@@ -127,6 +127,8 @@ def _jumping(scene: Scene, on: str) -> Iterator[tuple[_Proposal, int]]:
 
 def _forbidding(scene: Scene, on: str) -> Iterator[tuple[_Proposal, int]]:
     """Forbid what split found guilty, whatever it is, else what the good change left alone, where that is little."""
+    if not scene.part and any(effect.kind in PACKAGES and crosses(effect) for effect in scene.bad):
+        return  # what came along is no culprit: that is in `_jumping`
     let = {_selector(effect) for effect in scene.good}
     guilty = [
         effect

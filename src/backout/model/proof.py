@@ -125,15 +125,14 @@ def cost(counts: Mapping[str, int]) -> str:
     """Say what a back-test counted, in a sentence or two; nothing where there was none."""
     if not counts:
         return ""
-    harm, none = _of(counts, "harmful", "did_harm"), _of(counts, "harmless", "did_none")
-    told = f"On record it would have refused {harm} that did harm, and {none} that did none."
-    missing = counts.get("not_judged", 0)
-    return f"{told} Of {number(missing, 'change')} nothing can be said." if missing else told
-
-
-def _of(counts: Mapping[str, int], part: str, whole: str) -> str:
-    some, every = counts.get(part, 0), counts.get(whole, 0)
-    return f"{some} of {number(every, 'change')}" if every else "none of no change"
+    told = [
+        f"{counts[part]} of {number(counts[whole], 'change')} that {did}"
+        for part, whole, did in (("harmful", "did_harm", "did harm"), ("harmless", "did_none", "did none"))
+        if counts.get(whole)
+    ]
+    refused = f"On record it would have refused {' and '.join(told)}." if told else ""
+    missing = f"Of {number(counts['not_judged'], 'change')} nothing can be said." if counts.get("not_judged") else ""
+    return f"{refused} {missing}".strip()
 
 
 def of_guard(

@@ -50,7 +50,8 @@ def test_what_split_found_guilty_can_be_forbidden_whatever_it_is_else_the_little
     assert settings(scene(part={"config:/srv/app.toml#a.b[0]"}), "forbid") == [
         {"what": ["config:/srv/app.toml#a.b[[]0]"]}
     ]
-    assert settings(scene(good=[FLASK, PATCH, CONF]), "forbid") == [{"what": ["python-package:setuptools"]}]
+    assert settings(scene(bad=[PATCH, CONF], good=[CONF]), "forbid") == [{"what": ["python-package:click"]}]
+    assert settings(scene(good=[FLASK]), "forbid") == []
     many = [Effect("file", f"/srv/{number}", "added", None, {}) for number in range(6)]
     assert settings(scene(bad=many), "forbid") == []
 

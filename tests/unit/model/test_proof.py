@@ -130,10 +130,13 @@ def test_the_back_test_counts_worth_and_price_each_out_of_how_many() -> None:
     counts = backtest(outcomes)
     assert counts == {"harmful": 1, "did_harm": 2, "harmless": 2, "did_none": 40, "not_judged": 1}
     assert cost(counts) == (
-        "On record it would have refused 1 of 2 changes that did harm, and 2 of 40 changes that did none. "
+        "On record it would have refused 1 of 2 changes that did harm and 2 of 40 changes that did none. "
         "Of 1 change nothing can be said."
     )
     assert cost({}) == ""
+    assert cost({**counts, "did_harm": 0, "not_judged": 0}).startswith(
+        "On record it would have refused 2 of 40 changes"
+    )
 
 
 def check(result: str, output: str = "") -> CheckResult:
