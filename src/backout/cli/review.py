@@ -118,7 +118,8 @@ def _kept(draft: Draft, begun: bytes | None, way: str) -> Iterator[None]:
         if draft.is_left and draft.read().strip() in (b"", (begun or b"").strip()):
             draft.path.unlink()
         elif draft.is_left:
-            error.state = f"Nothing was saved; your text is kept in {draft.path}."
+            what = "both ways of putting it are" if isinstance(error, ClashError) else "your text is"
+            error.state = f"Nothing was saved; {what} kept in {draft.path}."
             error.next = way
         raise error from None
 
@@ -139,7 +140,6 @@ def _take(options: Namespace, reviewing: Reviewing, path: Path, draft: Draft | N
     except ClashError as error:
         if draft is not None:
             draft.write(error.content)
-            error.next = "Choose between the marks there: backout review"
         else:
             error.state, error.next = _laid_aside(reviewing, error.content)
         raise

@@ -185,6 +185,7 @@ def test_where_two_changed_the_same_section_both_ways_are_shown_to_choose_from(
         6,
         True,
     )
+    assert "both ways of putting it lie in" in err.replace("\n         ", " ")
     assert Path("mine").read_text() == mine
     edits(monkeypatch, ":")
     code, _, err = asked(capsys, "review")
