@@ -180,7 +180,11 @@ def document(
 
 
 def exit_code(rows: Iterable[Mapping[str, Any]], *, only: str | None = None) -> int:
-    """Give 3 where one of them does not hold, or, with `only`, where one that is needed came out as that; else 0."""
+    """Give 3 where one of them does not hold, or, with `only`, where one that is needed came out as that; else 0.
+
+    What cannot be told any more and held before counts as it was.
+    """
     if only is None:
-        return REFUSED if any(row["result"] != HELD for row in rows) else DONE
+        still = [row for row in rows if row["result"] == NOT_TOLD and row["held_at"]]
+        return REFUSED if any(row["result"] != HELD and row not in still for row in rows) else DONE
     return REFUSED if any(row["result"] == only and row["needed"] for row in rows) else DONE

@@ -149,7 +149,7 @@ def _bad(prover: Prover, case: Case) -> list[Effect]:
     if not found:
         raise RefusedError(
             f"What change {case.bad_id} did is not known any more: gc let it go, or its host did not answer.",
-            next="Rehearse its command again, then name that change: backout split -- CMD…, and --bad ID",
+            next=proof.AGAIN,
         )
     return list(found.values())
 

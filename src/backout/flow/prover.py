@@ -166,6 +166,14 @@ class Prover:
     def check(self, case: Case, check: Check) -> Tried:
         """Try a check with the bad change in a view of its host, and with the good one: the rest of it, or without."""
         was = {name: value for name, value in check._asdict().items() if value is not None}
+        if case.is_adopted:
+            what = (
+                f"Change {case.bad_id} is drift that was adopted: nothing of it is kept that a view could be made of."
+            )
+            return Tried(Judged(None, what, "A guard can prove against it: backout review guard"), was=was)
+        if any(change.expired for one in case.bad for change in one.changes.values()):
+            what = f"Nothing is kept of change {case.bad_id} any more: gc let its bits go."
+            return Tried(Judged(None, what, proof.AGAIN), was=was)
         better = case.good_id if case.how in (REST, NAMED) else ""
         try:
             red, moved = self._tried(case.bad, check, whole=True)

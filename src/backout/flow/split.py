@@ -246,6 +246,7 @@ def _keep(session: Session, recorded: Mapping[str, Any], document: dict[str, Any
         "digest": document["digest"],
         "checks": [check._asdict() for check in session.checks],
         "before": [],
+        "expect": [],
         "split_from": whole,
         "parts": parts,
     }

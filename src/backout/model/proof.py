@@ -173,12 +173,13 @@ def _refused(guard: Guard, bad: Sequence[Outcome], *, adopted: bool) -> Judged:
         return _fails(f"{what}.", "Name another change: --bad ID")
     missing = next((one.missing for one in bad if one.missing), None)
     if missing is not None:
-        return _untold(f"Whether it refuses {change} cannot be told. {missing}", _AGAIN)
+        return _untold(f"Whether it refuses {change} cannot be told. {missing}", AGAIN)
     way = f"Make {guard.name} refuse it, or find one that does: backout review guard"
     return _fails(f"It lets the bad change {change} through.", way)
 
 
-_AGAIN = "Rehearse its command again, then name that change: backout split -- CMD…, and --bad ID"
+AGAIN = "Rehearse its command again, then name that change: backout split -- CMD…, and --bad ID"
+"""The way on where gc let go what a change did."""
 
 
 def _through(guard: Guard, good: Sequence[Outcome]) -> Judged:

@@ -119,11 +119,13 @@ def _proof(row: dict[str, Any], screen: Screen, *, with_incident: bool = True) -
     lines += _block("", row["why"], screen)
     if row["cost"] and row["result"] == "held":
         lines += _block("", row["cost"], screen)
+    if row["result"] == "not told" and row["held_at"]:
+        lines += _block("", f"It held when that could be told last, on {row['held_at'][:10]}, and counts.", screen)
     if row["result"] == "red" and not row["needed"]:
         lines += _block(
             "", "Nothing stands on it any more: no action names it, or one of other name proves now.", screen
         )
-    if row["result"] != "held" and row["next"]:
+    if row["result"] != "held" and row["needed"] and row["next"]:
         lines += _block("Next", row["next"], screen)
     return lines
 

@@ -14,11 +14,11 @@ from backout.config.parse import parse
 from backout.config.writing import table
 from backout.errors import RefusedError, UsageError
 from backout.flow import documents
-from backout.flow.proofs import HELD, NOT_PROVEN, NOT_TOLD, RED, again, prove, wanted
+from backout.flow.proofs import HELD, NOT_PROVEN, NOT_TOLD, RED, again, exit_code, prove, wanted
 from backout.flow.propose import document, propose
 from backout.flow.prover import Prover, known
 from backout.flow.replay import Setting
-from backout.model.proof import COMMAND, GUARD, PROOF
+from backout.model.proof import CHECK, COMMAND, GUARD, PROOF
 from backout.model.review import REVIEW
 from kit.cli import validate
 from kit.incident import ID, Told
@@ -174,6 +174,10 @@ def test_drift_that_was_adopted_can_be_the_bad_one(tmp_path: Path) -> None:
     row = site.proven(STAYS)
     assert (row["result"], row["bad"], row["good"]) == (HELD, "drift", "quiet")
     assert row["backtest"]["harmful"] == 1
+    check = '[[environments.production.checks]]\nname = "imports"\nrun = "true"\n'
+    row = site.proven(more=check, sort=CHECK, name="imports")
+    assert (row["result"], "nothing of it is kept" in row["why"]) == (NOT_TOLD, True)
+    assert row["next"] == "A guard can prove against it: backout review guard"
     site.journal.close()
 
 
@@ -190,6 +194,13 @@ def test_what_gc_let_go_cannot_be_judged_and_the_way_on_is_said(tmp_path: Path) 
         propose(prover, prover.case(ID), date(2026, 11, 28), "UTC")
     assert "backout split" in refused.value.next
     site.journal.close()
+
+
+def test_what_held_and_cannot_be_told_any_more_counts_as_it_was() -> None:
+    """The proof is on record; what gc lets go a month later takes it from nobody."""
+    rows = [{"result": NOT_TOLD, "held_at": "2026-11-28T00:00:00+00:00", "needed": True}]
+    assert (exit_code(rows), exit_code(rows, only=RED)) == (0, 0)
+    assert exit_code([{**rows[0], "held_at": None}]) == 3
 
 
 def test_a_command_that_failed_before_it_did_anything_is_no_bad_change(tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ def test_each_proof_says_whether_it_holds_and_the_red_one_what_to_do() -> None:
     assert red["cost"] and red["cost"][:20] not in drawn  # noqa: PT018 - it is there, and not shown
     unneeded = proofs({**document, "proofs": [{**red, "needed": False}]}, SCREEN)
     assert "Nothing stands on it any more" in unneeded
+    assert "Next" not in unneeded
+    untold = {**held, "result": "not told", "next": "backout split -- CMD", "held_at": "2026-11-29T00:03:40+00:00"}
+    assert "on 2026-11-29, and counts" in proofs({**document, "proofs": [untold]}, SCREEN)
     assert "There is no proof on record." in proofs({**document, "proofs": []}, SCREEN)
 
 
