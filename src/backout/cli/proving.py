@@ -18,11 +18,12 @@ from backout.config.nearest import did_you_mean
 from backout.config.values import LOCAL, Config, Environment
 from backout.errors import UsageError
 from backout.flow.export import newest
-from backout.flow.proofs import again, checks_of, exit_code, prove, proven, row, wanted
+from backout.flow.proofs import Between, again, checks_of, exit_code, prove, proven, row, wanted
 from backout.flow.propose import Proposal, propose
 from backout.flow.propose import document as proposals_document
 from backout.flow.prover import Case, Known, Prover, known
 from backout.flow.replay import Setting
+from backout.model.proof import GUARD
 from backout.store.journal import Journal
 
 
@@ -61,9 +62,7 @@ def _prove(options: Namespace) -> int:
                 f"Nothing is named that could prove what came of {incident}.",
                 next=f"See what would: backout review guard --incident {incident}",
             )
-        told, code = prove(
-            prover, str(who()), incident, named, lambda: prover.case(incident, options.bad, options.good)
-        )
+        told, code = prove(prover, str(who()), incident, named, Between(options.bad, options.good))
     _placed(config, prover.known, told["proofs"])
     _answer(options, told, "proofs")
     return code
@@ -80,7 +79,7 @@ def test(options: Namespace) -> int:
             if name not in names:
                 near = did_you_mean(name, names) if names else "backout review guard"
                 raise UsageError(f"Nothing of the name {name!r} was ever proven.", next=near)
-        with _opened(options, config, record, None, alone=False) as prover:
+        with _opened(options, config, record, None, alone=not names) as prover:
             told, code = again(prover, str(who()), options.names, options.environment)
     _placed(config, record.known, told["proofs"])
     _answer(options, told, "proofs")
@@ -100,7 +99,8 @@ def _prover(options: Namespace, config: Config) -> Iterator[tuple[Prover, str]]:
     with _record(config) as record:
         incident = newest(record.journal, getattr(options, "incident", None)).id
         place = record.known.incidents[incident].environment
-        guards = [guard for guard in config.guards if guard.name in getattr(options, "names", ())]
+        named = wanted(record.known, config, incident, options.names)[0] if options.act == "prove" else []
+        guards = [guard for guard in config.guards if (GUARD, guard.name) in named]
         alone = all(guard.environments == (place,) for guard in guards)
         with _opened(options, config, record, place, alone=alone) as prover:
             yield prover, incident
@@ -108,12 +108,15 @@ def _prover(options: Namespace, config: Config) -> Iterator[tuple[Prover, str]]:
 
 @contextlib.contextmanager
 def _opened(options: Namespace, config: Config, record: _Record, place: str | None, *, alone: bool) -> Iterator[Prover]:
-    """Reach hosts: of one environment and the one that it should be like, else of all; that one last."""
+    """Reach hosts: of one environment `alone` (none: of none) with the one that it should be like, else of all.
+
+    That one is reached last: errors propose commands for it.
+    """
     own = next((one for one in config.environments if one.name == place), None)
     twin = own.same_as if own else None
     others = [one for one in config.environments if one is not own and (not alone or one.name == twin)]
     chosen: list[Environment | None] = [*others, own] if own else [*others]
-    if own is None and not any(LOCAL in one.hosts for one in others):
+    if own is None and (place or not alone) and not any(LOCAL in one.hosts for one in others):
         chosen.append(None)  # what was done here without a configuration
     with contextlib.ExitStack() as stack:
         fleets, step = [], _say_nothing

@@ -5,8 +5,8 @@ What came of it is recorded: of `prove` each time, of `guard test --proofs` wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from backout.config.values import Config, Environment
 from backout.flow.instant import instant
@@ -23,36 +23,60 @@ HELD, RED, NOT_PROVEN, NOT_TOLD = "held", "red", "not proven", "not told"
 DONE, REFUSED = 0, 3
 
 
+class Between(NamedTuple):
+    """What a person says of the two changes, by their ids; None: what the record tells."""
+
+    bad: str | None = None
+    good: str | None = None
+
+
 def prove(
-    prover: Prover, who: str, incident: str, wanted: Sequence[tuple[str, str]], case: Callable[[], Case]
+    prover: Prover, who: str, incident: str, wanted: Sequence[tuple[str, str]], between: Between
 ) -> tuple[dict[str, Any], int]:
     """Try what is wanted for an incident, each by its sort and name, and record what came of it.
 
-    Gives the `backout.proofs/1` document, and 0 where all of it proves, else 3. The `case` is looked for where guards
-    or checks are among them.
+    Gives the `backout.proofs/1` document, and 0 where all of it proves, else 3.
     """
-    config, told = prover.setting.config, prover.known.incidents[incident]
-    held_between = case() if any(sort != COMMAND for sort, _ in wanted) else None
-    guards = [guard for guard in config.guards if (GUARD, guard.name) in wanted]
-    tried = {}
-    if held_between is not None:
-        tried = {(GUARD, name): one for name, one in prover.guards(held_between, guards).items()}
-        for check in checks_of(config, told.environment):
-            if (CHECK, check.name) in wanted:
-                tried[CHECK, check.name] = prover.check(held_between, check)
-    for command in config.commands:
-        if (COMMAND, command.name) in wanted:
-            tried[COMMAND, command.name] = prover.command(told, command)
+    keys = [(incident, sort, name) for sort, name in wanted]
+    cases = {key: _case(prover, key, between) for key in keys if key[1] != COMMAND}
+    tried = _tried(prover, keys, cases)
     rows = []
-    for sort, name in wanted:
-        key = incident, sort, name
+    for key in keys:
         before = prover.known.proofs.get(key, ())
-        found = tried.get((sort, name)) or Tried(_missing(prover, key, before))
-        one = proven(held_between, key, found)
+        found = tried.get(key) or Tried(_missing(prover, key, before))
+        one = proven(cases.get(key), key, found)
         if found.judged.held is not None:
             prover.record(who, one)
         rows.append(row(one, found.judged, before))
     return document(prover, rows, incident=incident), exit_code(rows)
+
+
+def _case(prover: Prover, key: Key, between: Between) -> Case:
+    """Give what a name is held between: what a person says; else what it held between before; else as the record tells.
+
+    One incident may have more than one bad change, each with a guard of its own.
+    """
+    held = last_held(prover.known.proofs.get(key, ()))
+    earlier = prover.again(held) if held and between == Between() else None
+    return earlier or prover.case(key[0], between.bad, between.good)
+
+
+def _tried(prover: Prover, keys: Sequence[Key], cases: Mapping[Key, Case]) -> dict[Key, Tried]:
+    """Try what is there; guards that are held between the same are replayed together."""
+    config, told = prover.setting.config, prover.known.incidents[keys[0][0]]
+    tried: dict[Key, Tried] = {}
+    together: dict[tuple[str, str], list[Key]] = {}
+    for key in (key for key in keys if key[1] == GUARD):
+        together.setdefault((cases[key].bad_id, cases[key].good_id), []).append(key)
+    for alike in together.values():
+        names = [name for _, _, name in alike]
+        found = prover.guards(cases[alike[0]], [guard for guard in config.guards if guard.name in names])
+        tried.update({key: found[key[2]] for key in alike if key[2] in found})
+    for key in keys:
+        there = _named(key[2], {CHECK: checks_of(config, told.environment), COMMAND: config.commands}.get(key[1], ()))
+        if there is not None:
+            tried[key] = prover.command(told, there) if key[1] == COMMAND else prover.check(cases[key], there)
+    return tried
 
 
 def again(
@@ -85,7 +109,7 @@ def _again(prover: Prover, one: Proof) -> Tried:
     if incident is None:
         return Tried(Judged(None, f"There is no incident {one.incident} on record.", "backout export --list"))
     checks = checks_of(config, incident.environment)
-    there = _named(one, {GUARD: config.guards, CHECK: checks, COMMAND: config.commands}[one.sort])
+    there = _named(one.name, {GUARD: config.guards, CHECK: checks, COMMAND: config.commands}[one.sort])
     if there is None:
         return Tried(_missing(prover, one.key, (one,)))
     if one.sort == COMMAND:
@@ -100,8 +124,8 @@ def _again(prover: Prover, one: Proof) -> Tried:
     return found._replace(judged=found.judged._replace(why=why))
 
 
-def _named(one: Proof, among: Iterable[Any]) -> Any:
-    return next((value for value in among if value.name == one.name), None)
+def _named(name: str, among: Iterable[Any]) -> Any:
+    return next((value for value in among if value.name == name), None)
 
 
 def _missing(prover: Prover, key: Key, before: Sequence[Proof]) -> Judged:

@@ -14,7 +14,7 @@ from backout.config.parse import parse
 from backout.config.writing import table
 from backout.errors import RefusedError, UsageError
 from backout.flow import documents
-from backout.flow.proofs import HELD, NOT_PROVEN, NOT_TOLD, RED, again, exit_code, prove, wanted
+from backout.flow.proofs import HELD, NOT_PROVEN, NOT_TOLD, RED, Between, again, exit_code, prove, wanted
 from backout.flow.propose import document, propose
 from backout.flow.prover import Prover, known
 from backout.flow.replay import Setting
@@ -74,7 +74,7 @@ class Site(Told):
     def proven(self, *guards: dict[str, Any], more: str = "", sort: str = GUARD, name: str = "stays") -> dict[str, Any]:
         """Try one, record it, and give what is told of it."""
         prover = self.prover(*guards, more=more)
-        told, _ = prove(prover, "ada", ID, [(sort, name)], lambda: prover.case(ID))
+        told, _ = prove(prover, "ada", ID, [(sort, name)], Between())
         validate(told)
         (row,) = told["proofs"]
         return dict(row)
@@ -162,7 +162,7 @@ def test_a_guard_that_the_bad_change_was_allowed_to_pass_proves_nothing(site: Si
     passed = [{"name": "stays", "rule": "max-jump", "outcome": "overridden", "reasons": ["so"]}]
     site.made("worse", -30, "out", SETUPTOOLS, guards=passed)
     prover = site.prover({**STAYS, "override": True})
-    told, code = prove(prover, "ada", ID, [(GUARD, "stays")], lambda: prover.case(ID, bad="worse"))
+    told, code = prove(prover, "ada", ID, [(GUARD, "stays")], Between("worse"))
     assert (code, "was passed by --override" in told["proofs"][0]["why"]) == (3, True)
 
 
@@ -225,6 +225,18 @@ def test_where_the_record_does_not_tell_which_change_was_bad_a_person_says(site:
     for bad, good in (("bad", "bad"), ("bad", "other"), ("nowhere", None)):
         with pytest.raises(UsageError):
             site.prover().case(ID, bad, good)
+
+
+def test_of_two_bad_changes_each_guard_is_held_against_its_own_again(site: Site) -> None:
+    """Proven once against what a person named, it is not tried against the other one, and turned red by that."""
+    site.made("other", -50, "out", ("redis", "4.4.2", "8.1.0"))
+    redis = {**STAYS, "name": "redis", "what": ["python-package:redis"]}
+    for name, bad in (("stays", "bad"), ("redis", "other")):
+        prover = site.prover(STAYS, redis)
+        assert prove(prover, "ada", ID, [(GUARD, name)], Between(bad))[1] == 0
+    prover = site.prover(STAYS, redis)
+    told, code = prove(prover, "ada", ID, [(GUARD, "stays"), (GUARD, "redis")], Between())
+    assert (code, [row["bad"] for row in told["proofs"]]) == (0, ["bad", "other"])
 
 
 def test_a_renamed_guard_is_red_under_its_old_name_until_it_is_proven_under_the_new_one(site: Site) -> None:
