@@ -105,7 +105,7 @@ def known(path: Path) -> Incident:
         return incidents.read(opened)[ID]
 
 
-@pytest.mark.parametrize(("call", "step"), [("fdatasync", 1), ("pwrite64", 29)])
+@pytest.mark.parametrize(("call", "step"), [("fdatasync", 2), ("pwrite64", 29)])
 def test_calm_killed_at_its_writes_goes_on_where_the_record_ends(
     journal: Callable[[], Path], tmp_path: Path, call: str, step: int
 ) -> None:
