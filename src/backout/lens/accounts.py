@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from backout.lens import records
 from backout.lens.content import only_bytes_differ
-from backout.lens.view import View
-from backout.model.effect import RawEffect
+
+if TYPE_CHECKING:
+    from backout.lens.view import View
+    from backout.model.effect import RawEffect
 
 _FIELDS = 9
 """Of shadow(5), which has the most."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backout.model.digest import canonical
-from backout.model.effect import RawEffect
-from backout.model.state import State
+
+if TYPE_CHECKING:
+    from backout.model.effect import RawEffect
+    from backout.model.state import State
 
 
 def content_of(claimed: Iterable[RawEffect], records: Iterable[Any] = ()) -> str:

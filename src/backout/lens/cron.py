@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from backout.lens import records
 from backout.lens.content import content_of, only_bytes_differ
 from backout.lens.view import Claims, View
-from backout.model.effect import Effect, RawEffect, operation
 from backout.model.redact import redact
-from backout.model.state import State
+
+if TYPE_CHECKING:  # as in `lens.user`
+    from backout.model.effect import Effect, RawEffect
+    from backout.model.state import State
 
 RANK = 60
 
@@ -83,6 +86,8 @@ def _subject(path: bytes, line: bytes) -> str | None:
 
 
 def _effect(key: str, before: records.Table, after: records.Table, raw: RawEffect) -> Effect:
+    from backout.model.effect import Effect, operation
+
     old, new = before.records().get(key), after.records().get(key)
     rows = [None if line is None else os.fsdecode(line) for line in (old, new)]
     shown = [None if row is None else redact(row) for row in rows]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backout.lens import accounts, records
 from backout.lens.content import content_of
 from backout.lens.view import Claims, View
-from backout.model.effect import Effect, RawEffect, operation
+
+if TYPE_CHECKING:  # as in `lens.user`
+    from backout.model.effect import Effect, RawEffect
 
 RANK = 50
 
@@ -43,6 +45,8 @@ def project(path: bytes, before: bytes, after: bytes, subjects: Collection[str])
 
 
 def _effect(name: str, paths: list[bytes], found: Mapping[bytes, accounts.Sides]) -> Effect:
+    from backout.model.effect import Effect, operation
+
     before, after = (_fields(name, found, after=side) for side in (False, True))
     sides = [found[path] for path in paths]
     pairs = [[s.line(name, after=False), s.line(name, after=True)] for s in sides]

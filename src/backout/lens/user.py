@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backout.lens import accounts, records
 from backout.lens.content import content_of
 from backout.lens.view import Claims, View
-from backout.model.effect import Effect, RawEffect, operation
+
+if TYPE_CHECKING:  # a look asks for what is known alone, and has no effects; what these are takes long to import
+    from backout.model.effect import Effect, RawEffect
 
 RANK = 40
 
@@ -61,6 +63,8 @@ def _ranges(found: Mapping[bytes, accounts.Sides]) -> _Ranges:
 def _effect(
     name: str, keys: Mapping[bytes, list[str]], found: Mapping[bytes, accounts.Sides], ranges: _Ranges
 ) -> Effect:
+    from backout.model.effect import Effect, operation
+
     before, after = (_fields(name, found, ranges, after=side) for side in (False, True))
     if before and after and before.get("password") == after.get("password") and _secrets(name, found):
         after["password"] += " anew"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from backout.model.effect import Effect
-from backout.model.service import ServiceRequest, ServiceState
+if TYPE_CHECKING:
+    from backout.model.effect import Effect
+    from backout.model.service import ServiceRequest, ServiceState
 
 
 class View(Protocol):
