@@ -63,19 +63,28 @@ def run(share: Share, after: list[Future[Done]]) -> Done:
 
 
 def main() -> int:
-    """Run all; gives an exit code of pytest that is not 0, if there is one."""
-    code = 0
+    """Run all; gives an exit code of pytest that is not 0, if there is one. What went wrong is shown last."""
     changing, beside, after = shares()
+    wrong = []
     with ThreadPoolExecutor(AT_ONCE) as processes:
         first = processes.submit(run, changing, [])
         begun = [processes.submit(run, share, []) for share in beside]
         begun += [processes.submit(run, share, [first]) for share in after]
         for ended in as_completed([first, *begun]):
             done = ended.result()
-            sys.stdout.buffer.write(done.stdout)
-            sys.stdout.flush()
-            code = code or done.returncode
-    return code
+            if done.returncode:
+                wrong.append(done)
+            else:
+                show(done)
+    for done in wrong:
+        show(done)
+    return wrong[0].returncode if wrong else 0
+
+
+def show(done: subprocess.CompletedProcess[bytes]) -> None:
+    """Show what a share printed."""
+    sys.stdout.buffer.write(done.stdout)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

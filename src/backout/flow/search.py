@@ -20,6 +20,8 @@ from backout.model.incident import (
     Row,
     fold,
 )
+from backout.model.proof import PROOF
+from backout.model.review import REVIEW
 from backout.model.ways import REHEARSAL
 from backout.store.folders import FILE
 from backout.store.journal import Event, Hit, Journal
@@ -116,7 +118,7 @@ def _name(event: Event) -> str:
 
 
 def _incident(event: Event) -> str:
-    key = {INCIDENT: "id", ENTRY: "incident"}.get(event.type, "")
+    key = {INCIDENT: "id", ENTRY: "incident", REVIEW: "incident", PROOF: "incident"}.get(event.type, "")
     return str(event.body.get(key, "")) if key else ""
 
 
@@ -146,7 +148,8 @@ def _of_incident(journal: Journal, name: str, hit: Hit) -> Similar:
         return Similar(
             INCIDENT, name, name, hit.event.at, "", hit.event.actor, hit.excerpt, (), f"backout export {name}"
         )
-    return told_of(known[name], hit.excerpt)
+    told = told_of(known[name], hit.excerpt)
+    return told._replace(show=f"backout review --print --incident {name}") if hit.event.type == REVIEW else told
 
 
 def told_of(incident: Incident, excerpt: str = "") -> Similar:

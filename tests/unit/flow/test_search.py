@@ -77,6 +77,17 @@ def test_an_incident_is_told_once_with_what_helped_and_how_to_see_it(journal: Jo
     assert row["show"] == f"backout export {name}"
 
 
+def test_what_a_review_says_is_found_under_its_incident(journal: Journal) -> None:
+    """A review that was saved four times is one thing that was learned."""
+    name = outage(journal)
+    for text in ("## Summary\nresolver\n", "## Summary\nThe resolver took the newest wheel.\n"):
+        body = {"incident": name, "state": "draft", "text": text, "base": 0}
+        journal.append(at=200, actor="anna", type="review", body=body)
+    (row,) = found(journal, "the newest wheel")
+    assert (row["kind"], row["id"], row["title"]) == ("incident", name, "502 after the deploy")
+    assert row["show"] == f"backout review --print --incident {name}"
+
+
 def test_what_panic_is_told_are_earlier_incidents_and_not_the_one_that_goes_on(journal: Journal) -> None:
     """Its own words look most like it."""
     name = outage(journal)
