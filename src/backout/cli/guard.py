@@ -10,6 +10,7 @@ from typing import Any
 
 from backout import bootstrap
 from backout.cli.commands import _fleet
+from backout.cli.reminding import red
 from backout.cli.screens import put, put_json, screen
 from backout.config.append import appended, located
 from backout.config.find import load, tables
@@ -31,6 +32,9 @@ def _list(options: Namespace) -> int:
     config = load(options.config)
     written = tables(config.path, "guards")
     document = listed(config, written, _today(), _shell_in(config.folder))
+    turned = red(config)
+    for row in document["guards"]:
+        row["problems"] += turned.get(row["name"], [])
     _answer(options, document, "guards")
     return 0
 

@@ -18,7 +18,11 @@ from backout.render.screen import Screen
 if typing.TYPE_CHECKING:
     from argparse import Namespace
 
+    from backout.model.obligations import Obligation
     from backout.store.journal import Journal
+
+RED = "red"
+"""As `model.obligations` has it, which a note need not wait for."""
 
 
 def remind(journal: Journal, config: Config, *, silent: bool, promises: bool = True) -> None:
@@ -41,7 +45,20 @@ def owing(options: Namespace) -> dict[str, typing.Any]:
     config = Config()
     with contextlib.suppress(BackoutError, OSError):
         config = load(options.config)
+    found = rows(_owed(config))
+    return {"owed": found} if found else {}
+
+
+def red(config: Config) -> dict[str, list[str]]:
+    """Say of each guard by its name what it proved once and does not any more; it never fails."""
+    found: dict[str, list[str]] = {}
+    for one in _owed(config):
+        if one.guard and one.sort == RED:
+            found.setdefault(one.guard, []).append(one.what)
+    return found
+
+
+def _owed(config: Config) -> list[Obligation]:
     with contextlib.suppress(BackoutError, OSError), contextlib.closing(bootstrap.journal()) as journal:
-        found = rows(owed(journal, config, time.time()))
-        return {"owed": found} if found else {}
-    return {}
+        return owed(journal, config, time.time())
+    return []

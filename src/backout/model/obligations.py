@@ -13,7 +13,7 @@ from typing import NamedTuple
 from backout.model.guard import Guard
 from backout.model.proof import Proof, follows
 from backout.model.recurrence import Today
-from backout.model.review import ACCEPTED, HANDED, Action, Review, Standing, actions
+from backout.model.review import ACCEPTED, GUARD, HANDED, Action, Review, Standing, actions
 
 OVERDUE, RAN_OUT, NOT_HANDED, RED, GONE, TO_REVIEW = "overdue", "ran out", "not handed over", "red", "gone", "to review"
 """An action past its due day, a risk that is accepted no more, a handover past its day, a proof that turned red, a
@@ -26,6 +26,7 @@ class Obligation(NamedTuple):
     """One thing that is not as it was to be: of which incident and action (empty: of none), and since which day.
 
     `since` is the last day on which it was well, None where no day tells. `what` is a sentence, `next` a command.
+    `guard` names the guard that it is about, if it is about one.
     """
 
     sort: str
@@ -34,6 +35,7 @@ class Obligation(NamedTuple):
     since: date | None
     what: str
     next: str
+    guard: str = ""
 
 
 def obligations(
@@ -57,9 +59,8 @@ def to_review(guards: Iterable[Guard], day: date) -> Iterator[Obligation]:
     for guard in guards:
         if guard.review_by and date.fromisoformat(guard.review_by) < day:
             what = f"The review of guard {guard.name} was due on {guard.review_by}."
-            yield Obligation(
-                TO_REVIEW, guard.incident, "", date.fromisoformat(guard.review_by), what, "backout guard list"
-            )
+            since = date.fromisoformat(guard.review_by)
+            yield Obligation(TO_REVIEW, guard.incident, "", since, what, "backout guard list", guard.name)
 
 
 def _of_action(
@@ -103,13 +104,14 @@ def _of_proof(
     tried = proofs.get((incident, proof.sort, proof.name), ())
     if not _ever_held(tried) or follows(tried[-1], [one[-1] for one in proofs.values() if one]):
         return None
+    guard = proof.name if proof.sort == GUARD else ""
     what, way = f"{proof.sort} {proof.name}, which proved {action.key} of {incident}", "backout guard test --proofs"
     if today is not None and not today.has(proof.sort, proof.name):
         said = f"There is no {what}, in backout.toml any more: {action.title}"
-        return Obligation(GONE, incident, action.key, None, said, way)
+        return Obligation(GONE, incident, action.key, None, said, way, guard)
     if not tried[-1].held:
         said = f"{what[0].upper()}{what[1:]}, does not hold any more: {tried[-1].why}"
-        return Obligation(RED, incident, action.key, None, said, way)
+        return Obligation(RED, incident, action.key, None, said, way, guard)
     return None
 
 

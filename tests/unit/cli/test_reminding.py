@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
@@ -92,3 +93,25 @@ def test_where_nothing_is_overdue_nothing_is_said(
         remind(journal, load(None), silent=False)
     assert capsys.readouterr().err == ""
     assert owing(Namespace(config=None)) == {}
+
+
+def test_guard_list_says_of_a_guard_that_it_does_not_prove_any_more(
+    journal: SqliteJournal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever edits a guard looks there, and an edit is what breaks a proof."""
+    stands = {
+        "incident": "i20260101-100000-bcd",
+        "state": "closed",
+        "text": f"{ACTIONS}- proof: guard stays\n",
+        "base": 2,
+    }
+    journal.append(at=1.0, actor="ada", type="review", body=stands)
+    tried = {"incident": stands["incident"], "sort": "guard", "name": "stays", "bad": "c1", "good": "c2"}
+    for held, why in ((True, "It refuses c1."), (False, "It lets the bad change c1 through.")):
+        body = {**tried, "held": held, "why": why, "backtest": {}, "was": {"rule": "max-jump"}}
+        journal.append(at=2.0, actor="ada", type="proof", body=body)
+    assert cli.run(["--json", "guard", "list"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    validate(document)
+    (row,) = document["guards"]
+    assert row["problems"][-1].endswith("does not hold any more: It lets the bad change c1 through.")
