@@ -52,14 +52,14 @@ def left_behind(tmp_path: Path) -> list[str]:
 
 
 def test_the_story_comes_true_and_ends_well(environ: dict[str, str], tmp_path: Path) -> None:
-    """The site goes down the bare way, is not touched through backout, comes back by itself, and split finds why."""
+    """The site goes down the bare way, not through backout; it comes back by itself, split finds why, it stays away."""
     done = run(DRILL, environ, within_s=900)
     assert done.exit_code == 0, done.output + done.errors
     document = json.loads(done.output)
     jsonschema.validate(document, schema("backout.drill/1"))
-    bare, refused, forced, split = document["acts"]
-    assert [refused["exit_code"], forced["exit_code"], split["exit_code"]] == [3, 4, 0]
-    assert [refused["failed"], refused["downtime_s"], split["failed"], split["downtime_s"]] == [0, 0, 0, 0]
+    bare, refused, forced, split, learned = document["acts"]
+    assert [refused["exit_code"], forced["exit_code"], split["exit_code"], learned["exit_code"]] == [3, 4, 0, 3]
+    assert [(act["failed"], act["downtime_s"]) for act in (refused, split, learned)] == [(0, 0)] * 3
     assert bare["failed"] > 0
     assert forced["failed"] > 0
     assert any(":setuptools 65.5.0 -> 84." in surprise for surprise in refused["surprises"])
@@ -67,6 +67,7 @@ def test_the_story_comes_true_and_ends_well(environ: dict[str, str], tmp_path: P
     assert part.startswith("python-package:")
     assert ":setuptools 65.5.0 -> 84." in part
     assert "Data lost: none" in forced["letter"]
+    assert "Can it happen again: No: setuptools" in learned["letter"]
     assert all(claim["holds"] for act in document["acts"] for claim in act["claims"])
     assert Path(document["page"]).read_text().lower().startswith("<!doctype html>")
     assert left_behind(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The four acts, each played for real, each ending in claims."""
+"""The five acts, each played for real, each ending in claims."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from backout.drill import claims
+from backout.drill.aftermath import A_WEEK_S, later, learn
 from backout.drill.change import Change, change_for
 from backout.drill.claims import Act, Claim
 from backout.drill.incident import met
@@ -154,6 +155,23 @@ def split(stage: Stage, shop: Shop, change: str) -> Act:
     )
     command = f"{apart.command} && {done.command}"
     return Act("split", command, done.exit_code, load.seen(), held, change=document["change"], parts=parts)
+
+
+def learned(stage: Stage, shop: Shop) -> Act:
+    """Act 5: the review leaves a guard that is proven; a week later somebody makes the same change once more."""
+    stage.teller.act("Act 5: the review, and the same command a week later")
+    after = learn(stage.world, stage.mailbox, stage.teller.doing)
+    stage.teller.saw(f"the guard {after.guard} is proven, and the client was told what it keeps away")
+    change, before = change_for(stage.world, shop.folder), fingerprint(shop.folder)
+    options = ["--after", f"{shop.folder}/shopctl restart"]
+    done, load = _through_backout(
+        stage._replace(cli=later(A_WEEK_S)), shop, options, change, "a longer timeout, once more"
+    )
+    document, untouched = _document(done), fingerprint(shop.folder) == before
+    stage.teller.saw(f"refused by {after.guard}")
+    guards = document.get("guards", [])
+    found = claims.of_a_week_later(done.exit_code, guards, after.guard, load.seen(), untouched=untouched)
+    return Act("a week later", done.command, done.exit_code, load.seen(), (*after.claims, *found), letter=after.letter)
 
 
 def write_config(stage: Stage, shop: Shop, *, looks_beforehand: bool = False) -> None:

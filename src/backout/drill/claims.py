@@ -152,6 +152,31 @@ def of_the_split(
     )
 
 
+def of_the_review(proposed: dict[str, Any], closed: dict[str, Any], letter: str) -> tuple[Claim, ...]:
+    """Judge what was learned: the guard that is proposed first, its proof, and what the client hears of it."""
+    best, proof = proposed["candidates"][0], proposed["proof"] or {}
+    stops_setuptools = best["rule"] == "max-jump" and "setuptools" in str(best["table"])
+    return (
+        Claim("the guard that is proposed first keeps setuptools from moving", stops_setuptools),
+        Claim("it is proven: it refuses the forced change, and lets the rest through", proof.get("result") == "held"),
+        Claim("the review is closed", closed["state"] == "closed"),
+        Claim("the letter says how it cannot happen again", "Can it happen again: No: setuptools" in letter),
+    )
+
+
+def of_a_week_later(
+    exit_code: int, guards: Sequence[dict[str, Any]], guard: str, seen: Seen, *, untouched: bool
+) -> tuple[Claim, ...]:
+    """Judge the same command once more, when nobody thinks of it any longer; `guards` are those that said something."""
+    refusing = [row["name"] for row in guards if row["outcome"] == "refused"]
+    return (
+        Claim(f"a week later the same command is refused (exit {REFUSED})", exit_code == REFUSED),
+        Claim("by the guard that was proven", guard in refusing),
+        Claim("not one request failed", seen.total > 0 and seen.failed == 0),
+        Claim("production is byte for byte what it was", untouched),
+    )
+
+
 def _is_setuptools(part: str) -> bool:
     """Tell whether a part is that package and nothing else."""
     return " and " not in part and part.startswith("python-package:") and part.partition(" ")[0].endswith(":setuptools")

@@ -1,4 +1,4 @@
-"""What the drill ends with: a table, a document, and a page that draws the availability of the four runs."""
+"""What the drill ends with: a table, a document, and a page that draws the availability of the five runs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def table(outcome: Outcome) -> str:
     ]
     lines += [f"\nWhat broke it: {part}" for act in outcome.acts for part in act.parts]
     letters = [act.letter.strip() for act in outcome.acts if act.letter]
-    lines += [f"\nThe letter to the client:\n\n{indent(letter, '  ')}" for letter in letters]
+    names = ("The letter to the client", "The letter after the review")
+    lines += [f"\n{name}:\n\n{indent(letter, '  ')}" for name, letter in zip(names, letters, strict=False)]
     lines += ["", outcome.sentence, f"Played with {outcome.tool} on {outcome.python} in {outcome.seconds:.0f} s."]
     lines += [f"{name}: {where}" for name, where in (("Page", outcome.page), ("Folder", outcome.folder)) if where]
     return "\n".join(lines)

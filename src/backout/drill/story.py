@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from backout.drill.acts import Stage, Teller, bare_way, forced, refused, split, write_config
+from backout.drill.acts import Stage, Teller, bare_way, forced, learned, refused, split, write_config
 from backout.drill.change import change_for
 from backout.drill.claims import Act
 from backout.drill.mailbox import Mailbox
@@ -88,7 +88,10 @@ def _acts(stage: Stage) -> Iterator[Act]:
             act = play(stage, shop)
             yield act
         if act.change and not act.untrue:
-            yield split(stage, shop, act.change)
+            act = split(stage, shop, act.change)
+            yield act
+            if not act.untrue:
+                yield learned(stage, shop)
 
 
 def _write_page(acts: tuple[Act, ...]) -> str:
