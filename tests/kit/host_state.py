@@ -289,7 +289,8 @@ def unchanged(folder: str, state: str) -> Iterator[HostState]:
     with watched(folder, state) as host:
         before = host.read()
         yield host
-        assert host.since(before) == {}
+        changed = host.since(before)
+        assert changed == {}, changed
 
 
 class _Near(float):
