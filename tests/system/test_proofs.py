@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from kit.cli import Backout
+from kit.sshd import Host, World, world
 
 INSTALL = """
 import base64, hashlib, pathlib, shutil, sys
@@ -134,3 +136,45 @@ def test_names_that_are_none_and_numbers_that_are_none_are_told_with_the_way_on(
     ):
         done = shop.backout(*words)
         assert (done.returncode, said in re.sub(r"\s+", " ", done.stderr)) == (2, True), done.stderr
+
+
+@pytest.fixture
+def reach() -> Iterator[World]:
+    """A host that is reached over ssh, with a check."""
+    with world() as made:
+        made.add("web1")
+        made.environments(
+            '[environments.production]\nhosts = ["web1"]\n[[environments.production.checks]]\nname = "small"\n'
+            f'run = "! test -e {made.folder}/tree/b"\nwithin = "1s"\n[review]\ncooling_off = "0"\n'
+        )
+        (made.folder / "tree").mkdir()
+        yield made
+
+
+def test_what_another_host_refused_is_proven_there(reach: World, web1: Host) -> None:
+    """A guard by what the host tells of its changes, a check in views of that host."""
+    run = ("run", "-e", "production", "--network", "none", "--yes", "--", f"cd {reach.folder}/tree && echo x >")
+    assert reach.backout(*run[:-1], f"{run[-1]} a").returncode == 0
+    assert reach.backout(*run[:-1], f"{run[-1]} b").returncode == 3
+    assert reach.backout("panic", "-e", "production", "--quiet", "down").returncode == 0
+    assert reach.backout("calm", "--quiet", "--word", "it was never let in").returncode == 0
+    document, code = reach.backout.json("review", "guard", "--add", "1")
+    assert (code, document["proof"]["result"], document["unreached"]) == (0, "held", [])
+    guard = document["candidates"][0]["name"]
+    actions = "".join(
+        f"### A{number} Refuse what is large\n- owner: Anna\n- due: 2099-01-01\n- kind: prevent\n- closes: P1\n"
+        f"- proof: {proof}\n"
+        for number, proof in enumerate((f"guard {guard}", "check small"), 1)
+    )
+    printed = reach.backout("review", "--print").stdout
+    text = printed.replace("## Paths\n", "## Paths\n### P1 could have led: anything else\n") + actions
+    (reach.folder / "review.md").write_text(text)
+    assert reach.backout("review", "--from", f"{reach.folder}/review.md").returncode == 0
+    proven, code = reach.backout.json("review", "prove")
+    assert (code, [(row["sort"], row["result"]) for row in proven["proofs"]]) == (
+        0,
+        [("guard", "held"), ("check", "held")],
+    )
+    closed = reach.backout("review", "close")
+    assert (closed.returncode, web1.halves()) == (0, []), closed.stderr
+    assert sorted(path.name for path in (reach.folder / "tree").iterdir()) == ["a"]
