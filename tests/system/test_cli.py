@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -199,11 +200,14 @@ def test_a_check_that_turns_red_in_the_rehearsal_refuses(backout: Backout) -> No
 def test_a_check_that_turns_red_only_live_backs_out_by_itself(backout: Backout) -> None:
     """Exit 4: applied, unhealthy, backed out, healthy again. The check sees a file that a rehearsal does not touch."""
     live = backout.folder / "seen-live"
-    run = f"! test -e {live} || grep -q 2 {backout.folder}/app.conf"
+    run = f"! test -e {live} || grep -q 2 {backout.folder}/app.conf || {{ echo RuntimeError: 4 workers; false; }}"
     (backout.folder / "backout.toml").write_text(CHECKED.format(name="live", run=run))
     document, code = backout.json("run", *SILENT, "--yes", "--after", f"touch {live}", "--", "echo 4 > app.conf")
     assert code == 4, document
     assert (backout.folder / "app.conf").read_text() == "workers = 2\n"
+    lines = map(json.loads, (backout.state / "ledger").read_text().splitlines())
+    (why,) = next(line["body"]["because"] for line in lines if line["kind"] == "undoing")
+    assert (why["name"], why["where"], "RuntimeError: 4 workers" in why["output"]) == ("live", "after", True)
 
 
 def test_what_after_leaves_running_keeps_nobody_waiting(backout: Backout) -> None:

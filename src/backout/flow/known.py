@@ -56,7 +56,9 @@ def _told(change: Change, documents: Documents) -> dict[str, Any]:
     """Tell what became of a change, what it did, as far as the journal has that, and which checks it turned red."""
     body = change.body
     effects = documents.of(change.host, change.undoes or change.id)
-    results = [CheckResult(**row) for row in (*body.get("before", ()), *body.get("results", ()))]
+    results = [
+        CheckResult(**row) for row in (*body.get("before", ()), *body.get("because", ()), *body.get("results", ()))
+    ]
     red = turned_red(results)
     said = {row.name: row.output for row in results if row.name in red and row.result == "unhealthy"}
     return {

@@ -6,6 +6,7 @@ Back out by itself when a check turned red.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout import __version__
@@ -24,7 +25,7 @@ from backout.flow.rehearse import (
     took,
 )
 from backout.flow.session import Session, require_finished
-from backout.model.check import AFTER, BEFORE, CheckResult, red_before, turned_red
+from backout.model.check import AFTER, BEFORE, UNHEALTHY, CheckResult, red_before, turned_red
 from backout.model.redact import redact
 from backout.model.verdict import ALLOW, ASK, REFUSE, Context, Reason, Verdict, judge
 
@@ -216,19 +217,21 @@ def _run_after(session: Session, change: str, command: str | None) -> str | None
     return None if code == 0 else f"The command after the apply exited {code}: {command}"
 
 
-def back_out(session: Session, change: str, after: str | None) -> None:
-    """Take an applied change back.
+def back_out(session: Session, change: str, after: str | None, because: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Take an applied change back; `because` are the results of checks that were red.
 
     The command after the apply runs once more, so that what it restarted runs the old files.
     """
     session.tell.step("backing out")
-    session.link.ask("back_out", change=change)
+    session.link.ask("back_out", change=change, body={"because": list(because)} if because else {})
     _run_after(session, change, after)
 
 
 def take_it_back(session: Session, wanted: Wanted, measured: Measured, what: str) -> None:
     """Back out an applied change, because of `what`; a NeedsPersonError when a check is still unhealthy after that."""
-    back_out(session, measured.change, wanted.after)
+    rows = measured.document["checks"]
+    red = [row for row in rows if row["where"] == AFTER and row["result"] == UNHEALTHY]
+    back_out(session, measured.change, wanted.after, red)
     healed = session.live_checks(AFTER)
     _record(session, measured.document)
     unwell = turned_red([*measured.before, *healed])

@@ -172,9 +172,9 @@ class Acting:
         """Say that an applied change stays."""
         self._host.locked(lambda: self._transactions.keep(self._undecided(change).id, body))
 
-    def back_out(self, change: str) -> None:
-        """Take back a change that was applied and is not kept."""
-        self._host.locked(lambda: self._transactions.back_out(self._undecided(change)))
+    def back_out(self, change: str, body: dict[str, Any] | None = None) -> None:
+        """Take back a change that was applied and is not kept; the body says why."""
+        self._host.locked(lambda: self._transactions.back_out(self._undecided(change), body))
 
     def take_back(self, change: str, new: str, body: dict[str, Any], edits: str = "stop") -> dict[str, Any]:
         """Take back a change that stands, as a change of its own; `edits` is stop, keep or discard."""

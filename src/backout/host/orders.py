@@ -26,7 +26,8 @@ _JUDGED = shape.fields({"expected": shape.many(shape.maybe(shape.truth))})
 _APPLY = {**_KNOWN, "body": BODY, "document": _JUDGED}
 ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
     "recover": {},
-    **dict.fromkeys(("let_go", "back_out", "atoms"), _KNOWN),
+    **dict.fromkeys(("let_go", "atoms"), _KNOWN),
+    "back_out": {**_KNOWN, "body": BODY},
     "trial": _TRIAL,
     "whole": {**_KNOWN, "checks": _CHECKS, "there": shape.truth},
     "compose": {**_TRIAL, "new": shape.name},
@@ -48,5 +49,6 @@ ARGUMENTS: dict[str, dict[str, shape.Shape]] = {
 OPTIONAL = {
     "rehearse": ("cwd", "environ", "network", "network_allow", "timeout_s", "checks", "stdin", "terminal"),
     "take_back": ("edits",),
+    "back_out": ("body",),
 }
 """Which of them may be missing."""

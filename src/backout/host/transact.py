@@ -158,8 +158,8 @@ class Transactions:
         """Say that an applied change stays."""
         self._ledger.append(change, KEPT, body)
 
-    def back_out(self, change: Change) -> None:
-        """Take back a change that is applied and not kept, files and services.
+    def back_out(self, change: Change, body: dict[str, Any] | None = None) -> None:
+        """Take back a change that is applied and not kept, files and services; the body is recorded with the intent.
 
         Where a path was edited since, nothing is taken back: the change is kept, whole as it is, and a person decides
         about the edit (NeedsPersonError).
@@ -171,7 +171,7 @@ class Transactions:
             try:
                 reverse, conflicts = without_moved_noise(reverse, executor)
                 stop_at_conflicts(conflicts + busy(reverse.steps))
-                self._ledger.append(change.id, UNDOING, {})
+                self._ledger.append(change.id, UNDOING, body or {})
                 failures = self._reverse(change, reverse, executor)
             except ConflictError as error:
                 self.keep(change.id, {"stuck": error.what})

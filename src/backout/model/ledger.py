@@ -39,7 +39,7 @@ _OF_BODY = {
     **dict.fromkeys(("environment", "after"), shape.maybe(shape.text)),
     **dict.fromkeys(("command", "edited", "found", "expect"), shape.many(shape.text)),
     **dict.fromkeys(("barrier_ns", "size_bytes"), shape.whole),
-    **dict.fromkeys(("before", "results"), shape.many(RESULT)),
+    **dict.fromkeys(("before", "results", "because"), shape.many(RESULT)),
     "checks": shape.many(CHECK),
     **dict.fromkeys(("recovered", "adopted", "asked"), shape.truth),
     "guards": shape.many(_GUARD),

@@ -147,7 +147,11 @@ _QUIET = (0, None, _NOT_EXECUTABLE, _FOUND_NO_PROGRAM, _STOPPED)
 def _red(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Give the red results that a ledger's entry has of the live host."""
     body = entry.get("body")
-    rows = [*body.get("before", ()), *body.get("results", ())] if isinstance(body, Mapping) else []
+    rows = (
+        [row for key in ("before", "because", "results") for row in body.get(key, ())]
+        if isinstance(body, Mapping)
+        else []
+    )
     return [row for row in rows if row.get("result") == UNHEALTHY and row.get("where") != REHEARSAL]
 
 

@@ -65,6 +65,9 @@ def test_the_same_fault_months_apart_is_one_whatever_differs_each_time() -> None
         entry("change", "c1", kind="kept", host="web1", body={"results": [
             {"name": "site", "where": "after", "result": "unhealthy", "output": RAISED.format(app="x", line=9)}
         ]}),
+        entry("change", "c1", kind="undoing", host="web1", body={"because": [
+            {"name": "site", "where": "after", "result": "unhealthy", "output": RAISED.format(app="x", line=9)}
+        ]}),
     ],
 )  # fmt: skip
 def test_it_is_seen_wherever_it_was_printed_or_pasted(said: Entry) -> None:
