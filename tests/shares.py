@@ -1,6 +1,7 @@
-"""All tests, in shares: some processes take one after the other, for much of what a test takes is waiting.
+"""All tests, in shares: as many processes as there are CPUs take one after the other.
 
-Options are pytest's. What a share printed is shown when it has ended.
+Not more: how soon a fork bomb is ended is held against what else the machine does. Options are pytest's. What a share
+printed is shown when it has ended.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-AT_ONCE = (os.cpu_count() or 1) + 1
+AT_ONCE = os.cpu_count() or 1
 PARTED = ("system", "fault", "property")
 """The folders whose tests are dear; all else is one share."""
 FILES = 3
@@ -21,6 +22,9 @@ FILES = 3
 CHANGING = ["test_managers", "test_packages"]
 """System tests that change this machine: its packages, and its /etc/passwd, over which every host of kit.sshd has its
 own, and where something is mounted on a file that is replaced, the kernel takes it away. They are the first share."""
+READING = ["test_containment", "test_host_state", "test_rootless"]
+"""System tests that hold the whole host against what it was: what one of them holds open, another would take for a
+change. They are one share, too."""
 UNCONCERNED = ["test_drill", "test_cases"]
 """System tests to which that is nothing; all others wait until it is over."""
 DEAREST = [
@@ -38,8 +42,10 @@ def shares() -> tuple[Share, list[Share], list[Share]]:
     system, *rest = (sorted(filter(_holds_tests, folder.iterdir())) for folder in parted)
     changing = [path for path in system if path.stem in CHANGING]
     unconcerned = [[path] for path in system if path.stem in UNCONCERNED]
-    others = [path for path in system if path.stem not in CHANGING + UNCONCERNED]
-    return changing, [*unconcerned, whole, *_parts([path for files in rest for path in files])], _parts(others)
+    reading = [path for path in system if path.stem in READING]
+    others = [path for path in system if path.stem not in CHANGING + READING + UNCONCERNED]
+    beside = [*unconcerned, whole, *_parts([path for files in rest for path in files])]
+    return changing, beside, [reading, *_parts(others)]
 
 
 def _holds_tests(path: Path) -> bool:
