@@ -187,6 +187,10 @@ def host(place: Any) -> Iterator[HostState]:
     for group in Path("/sys/fs/cgroup").glob(f"**/backout-test-{os.getpid()}"):
         group.rmdir()
     Path("/dev/shm/backout-test-toy").unlink(missing_ok=True)
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        if Path(f"/proc/{child}/comm").read_text() == "sleep\n":  # the daemon, which came to us
+            os.kill(int(child), signal.SIGKILL)
+            os.waitpid(int(child), 0)
     while ": toy:" in (keys := Path("/proc/keys").read_text()) or " toy: " in keys:  # until the kernel has swept it up
         time.sleep(0.01)
 
