@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -31,6 +32,7 @@ def test_a_ctrl_c_in_the_middle_of_a_fork_is_heard_by_the_parent_alone(when: str
         capture_output=True,
         text=True,
         timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
     assert sorted(done.stdout.splitlines()) == ["child", "heard, 0 blocked"], done.stderr

@@ -5,10 +5,6 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import pytest
-
-from backout.config.parse import parse
-from backout.config.writing import table
 from backout.model.candidates import Cost, Scene, most_of, proposed, rank
 from backout.model.effect import Effect
 
@@ -69,20 +65,6 @@ def test_staging_and_pins_and_hours_are_proposed_where_they_mean_something() -> 
     rules = [one.table["rule"] for one in proposed(scene(same_as="staging"))]
     assert rules[-3:] == ["pinned", "staged-first", "window"]
     assert {"staged-first", "pinned"}.isdisjoint(one.table["rule"] for one in proposed(scene(bad=[CONF])))
-
-
-@pytest.mark.parametrize("environment", ["production", ""])
-def test_every_proposal_is_a_guard_that_backout_toml_takes(environment: str) -> None:
-    """Its names are free and differ, and it says all that a letter and a later reader need."""
-    told = scene(part={"python-package:/srv/shop/venv:setuptools"}, same_as="staging")._replace(environment=environment)
-    found = proposed(told, {"setuptools-stays"})
-    hosts = "".join(f'[environments.{name}]\nhosts = ["local"]\n' for name in ("production", "staging"))
-    guards = parse(hosts + "".join(table("guards", one.table) for one in found), "backout.toml").guards
-    assert [guard.name for guard in guards] == [one.name for one in found]
-    assert guards[0].name == "setuptools-stays-2"
-    assert all((guard.incident, guard.review_by) == ("i1", "2027-05-27") for guard in guards)
-    assert all(guard.says.endswith(".") and guard.why == "i1: the shop is down" for guard in guards)
-    assert {guard.environments for guard in guards} == {(environment,) if environment else ()}
 
 
 def test_what_costs_least_is_told_first_then_what_keeps_most_away_then_the_narrowest() -> None:
