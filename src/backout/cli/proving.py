@@ -112,7 +112,7 @@ def _opened(options: Namespace, config: Config, record: _Record, place: str | No
 
     That one is reached last: errors propose commands for it.
     """
-    own = next((one for one in config.environments if one.name == place), None)
+    own = config.known_environment(place)
     twin = own.same_as if own else None
     others = [one for one in config.environments if one is not own and (not alone or one.name == twin)]
     chosen: list[Environment | None] = [*others, own] if own else [*others]

@@ -106,6 +106,10 @@ class Config(NamedTuple):
         """Give the environment of that name; another name is a UsageError that says which there are."""
         return self._named("environment", self.environments, name)
 
+    def known_environment(self, name: str | None) -> Environment | None:
+        """Give the environment of that name; None where the file names none such."""
+        return next((environment for environment in self.environments if environment.name == name), None)
+
     def command(self, name: str, verb: str = "run") -> Command:
         """Give the command of that name; another name is a UsageError that says which there are, and what `--` does."""
         line = f"A command line stands after --: backout {verb} -- {shlex.quote(name)}"

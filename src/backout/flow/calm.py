@@ -17,13 +17,13 @@ from backout.config.values import LOCAL, Audience, Config, Environment
 from backout.errors import BackoutError, RefusedError, UsageError
 from backout.flow import backups
 from backout.flow.export import downtimes
-from backout.flow.incidents import current, read, record, state
+from backout.flow.incidents import current, read, record, row_of, state
 from backout.flow.instant import instant
 from backout.flow.notices import Draft, draft, keep_draft
 from backout.model import notice
 from backout.model.check import HEALTHY
 from backout.model.downtime import downtime, turned_green
-from backout.model.incident import CHECK, CLOCK, ENTRY, INCIDENT, RESOLVED, Incident, Row
+from backout.model.incident import CHECK, CLOCK, ENTRY, INCIDENT, RESOLVED, Incident
 from backout.model.ledger import entry_from
 from backout.model.notice import LETTER
 from backout.model.pauses import paused
@@ -73,8 +73,7 @@ class Calm(NamedTuple):
     @property
     def environment(self) -> Environment | None:
         """Give the incident's environment; None where the configuration names none such."""
-        name = self.told.environment
-        return next((one for one in self.config.environments if one.name == name), None)
+        return self.config.known_environment(self.told.environment)
 
     def ask(self, fleet: Fleet) -> Asked:
         """Run the checks on the hosts, and put what they say on the timeline."""
@@ -215,7 +214,7 @@ class Calm(NamedTuple):
             return []
         mine = [one for one in self.config.backups if not one.environments or environment.name in one.environments]
         names = {*hosts, *environment.hosts, *([os.uname().nodename] if LOCAL in environment.hosts else [])}
-        rows = [Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in self.journal.events(type=ENTRY)]
+        rows = [row_of(event) for event in self.journal.events(type=ENTRY)]
         known = backups.of_environment(mine, environment.name, read(self.journal).values(), rows, names)
         do = partial(backups.do_there, environment.hosts, backups.option(environment.name, environment.hosts))
         return [backups.told(one, known[one.name], time.time(), do) for one in mine]

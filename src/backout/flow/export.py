@@ -13,7 +13,7 @@ from backout.flow.recurrences import rows as recurring
 from backout.model import notice
 from backout.model.downtime import Downtime, downtime, readings
 from backout.model.incident import CLOCKS, HYPOTHESIS, INCIDENT, OPEN, RESOLVED, Incident
-from backout.model.ledger import Change, entry_from
+from backout.model.ledger import Change, by_host, entry_from
 from backout.model.ledger import fold as fold_changes
 from backout.store.journal import Journal
 
@@ -119,11 +119,8 @@ def _changes(journal: Journal, incident: Incident) -> list[dict[str, Any]]:
     """Tell where each change stands now of which the timeline holds something."""
     named = dict.fromkeys(entry.text for entry in incident.of_kind("change"))
     found = []
-    by_host: dict[str, list[dict[str, Any]]] = {}
-    for row in journal.entries() if named else ():
-        by_host.setdefault(row["host"], []).append(row)
-    for rows in by_host.values():
-        found += [changed(change) for change in fold_changes(map(entry_from, rows)) if change.id in named]
+    for entries in by_host(map(entry_from, journal.entries() if named else ())).values():
+        found += [changed(change) for change in fold_changes(entries) if change.id in named]
     return sorted(found, key=lambda row: (row["at"], row["host"]))
 
 

@@ -18,7 +18,7 @@ from backout.model import shape
 from backout.model.digest import canonical
 from backout.model.incident import CHANGE, DELIVERY, ENTRY, INCIDENT, LINE, NOTICE, OPEN, RESOLVED
 from backout.model.notice import FAILED, GIVEN_UP, WAITING
-from backout.model.redact import redact
+from backout.model.redact import redact, redact_json
 from backout.store.journal import Event, Journal, Line
 
 _OWN = ("aside", "of", "output", "html", "recorded_at")
@@ -81,7 +81,7 @@ def _states(journal: Journal, told: Mapping[str, Any]) -> Iterator[Line]:
     incident = {"id": told["id"], "environment": told["environment"]}
     known, declared = read(journal).get(told["id"]), told["clocks"]["declared"]
     if known is None:
-        more = {"severity": told["severity"], "suspects": _redacted(told["suspects"])}
+        more = {"severity": told["severity"], "suspects": redact_json(told["suspects"])}
         text = {"text": redact(told["text"])} if told["text"] else {}
         yield _state(declared[0], told["declared_by"], {**incident, "state": OPEN, **text, **more})
         if len(declared) > 1:
@@ -103,7 +103,7 @@ def _lines(journal: Journal, told: Mapping[str, Any]) -> Iterator[Line]:
     here, own = _known(journal, told["id"]), set[str]()
     marks: dict[int, str] = {}
     for row in sorted(told["entries"], key=lambda row: row["seq"]):
-        body = _redacted(row["body"])
+        body = redact_json(row["body"])
         if body.get("kind") == CHANGE or "change" in body or body.get("handed_over"):
             continue
         is_line = LINE(body) and (body["kind"] != NOTICE or _NOTICE(body))
@@ -167,14 +167,6 @@ def _contents(journal: Journal, body: Mapping[str, Any], given: Mapping[str, str
     there = [key for key in _CONTENTS if str(body.get(key)) in given]
     texts = [redact(given[body[key]]).encode("utf-8", "surrogateescape") for key in there]
     return dict(zip(there, journal.keep(texts), strict=True))
-
-
-def _redacted(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, list):
-        return [_redacted(item) for item in value]
-    return {key: _redacted(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _seconds(text: str) -> float:

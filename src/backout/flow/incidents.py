@@ -19,7 +19,12 @@ NO_ENVIRONMENT = "local"
 
 def read(journal: Journal) -> dict[str, Incident]:
     """Give every incident that the journal knows of, oldest first."""
-    return fold(Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in journal.events() if e.type in TYPES)
+    return fold(row_of(event) for event in journal.events() if event.type in TYPES)
+
+
+def row_of(event: Event) -> Row:
+    """Give an event of the journal as those know it who fold events."""
+    return Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body)
 
 
 class Standing(NamedTuple):

@@ -12,7 +12,7 @@ from backout.flow.instant import instant
 from backout.model import notice
 from backout.model.check import CheckResult, turned_red
 from backout.model.incident import CHANGE, Incident
-from backout.model.ledger import Change, entry_from, fold
+from backout.model.ledger import Change, by_host, entry_from, fold
 from backout.store.journal import Journal
 
 _BEFORE_S = 86400.0
@@ -34,10 +34,8 @@ def known(journal: Journal, incident: Incident, config: Config, now: float) -> d
 
 
 def _changes(journal: Journal) -> list[Change]:
-    by_host: dict[str, list[Any]] = {}
-    for row in journal.entries():
-        by_host.setdefault(row["host"], []).append(row)
-    found = [change for rows in by_host.values() for change in fold(map(entry_from, rows))]
+    ledgers = by_host(map(entry_from, journal.entries()))
+    found = [change for entries in ledgers.values() for change in fold(entries)]
     return sorted(found, key=lambda change: (change.at, change.host))
 
 

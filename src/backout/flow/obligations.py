@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from backout.model.incident import INCIDENT, Row
-from backout.store.journal import Event, Journal
+from backout.flow.incidents import row_of
+from backout.model.incident import INCIDENT
+from backout.store.journal import Journal
 
 if TYPE_CHECKING:
     from backout.config.values import Config
@@ -19,14 +20,14 @@ _REVIEW, _PROOF = "review", "proof"
 
 def owed(journal: Journal, config: Config, now: float, zone: tzinfo | None = None) -> list[Obligation]:
     """Give what is overdue at a time (seconds since the epoch, UTC), on the day that it is then in a zone."""
-    reviews = [_row(event) for event in journal.events(type=_REVIEW)]
+    reviews = [row_of(event) for event in journal.events(type=_REVIEW)]
     if not reviews and not any(guard.review_by for guard in config.guards):
         return []
     from backout.model import proof, review  # only where there is something to be judged: most have no review yet
     from backout.model.obligations import obligations, to_review
 
     day = datetime.fromtimestamp(now, tz=UTC).astimezone(zone).date()
-    proofs = proof.histories(_row(event) for event in journal.events(type=_PROOF)) if reviews else {}
+    proofs = proof.histories(row_of(event) for event in journal.events(type=_PROOF)) if reviews else {}
     there = dict(_there(journal, config)) if reviews else {}
     return [*obligations(review.fold(reviews).values(), proofs, there, day), *to_review(config.guards, day)]
 
@@ -52,10 +53,6 @@ def _there(journal: Journal, config: Config) -> Iterator[tuple[str, Today]]:
         today = today_of(config, str(event.body.get("environment")))
         if today is not None:
             yield str(event.body.get("id")), today
-
-
-def _row(event: Event) -> Row:
-    return Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body)
 
 
 def _day(day: date | None) -> str | None:

@@ -160,14 +160,14 @@ class Panic:
         self._rows = []
         for event in self._journal.events():
             if event.type in (INCIDENT, ENTRY, LEDGER, REHEARSAL, REVIEW):
-                self._rows.append(Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body))
+                self._rows.append(incidents.row_of(event))
 
     def _record(self, kind: str, text: str, more: Mapping[str, Any], at: float | None = None) -> bool:
         """Put a line on the timeline, and know of it; tell whether it is kept."""
         own = self.incident
         keep = self._write(lambda journal: incidents.record(journal, self._who, own, kind, text, more=more, at=at))
         if keep is not None:
-            self._rows.append(Row(keep.seq, keep.at, keep.recorded_at, keep.actor, keep.type, keep.body))
+            self._rows.append(incidents.row_of(keep))
         return keep is not None
 
     def _write(self, act: Callable[[Journal], Result]) -> Result | None:

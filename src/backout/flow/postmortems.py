@@ -20,7 +20,7 @@ from backout.flow.instant import instant
 from backout.flow.search import POSTMORTEM
 from backout.model import shape
 from backout.model.digest import canonical
-from backout.model.redact import redact
+from backout.model.redact import redact, redact_json
 from backout.store.folders import title_of
 from backout.store.journal import Journal
 
@@ -81,7 +81,7 @@ def _key(body: Mapping[str, Any]) -> bytes:
 def _read(text: str, file: str, now: float) -> tuple[dict[str, Any], float]:
     """Read one file's text; gives the body of its event, without secrets, and when it happened."""
     front, rest = read(text, file)
-    front = {key: _redacted(value) for key, value in front.items()}
+    front = {key: redact_json(value) for key, value in front.items()}
     at = _date(front, text, file)
     title = front.get("title") or title_of(rest) or os.path.basename(file)
     if not isinstance(title, str):
@@ -91,14 +91,6 @@ def _read(text: str, file: str, now: float) -> tuple[dict[str, Any], float]:
     date = instant(at) if at is not None else None
     body = {"title": redact(title), "date": date, "text": redact(rest), "source": os.path.abspath(file), "front": front}
     return body, now if at is None else at
-
-
-def _redacted(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, list):
-        return [_redacted(item) for item in value]
-    return {key: _redacted(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _text(file: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backout.config.values import Config, Environment
+from backout.config.values import Config
 from backout.flow.instant import instant
 from backout.flow.prover import Case, Known, Prover, Tried
 from backout.flow.replay import unreached
@@ -139,7 +139,7 @@ def _missing(prover: Prover, key: Key, before: Sequence[Proof]) -> Judged:
 
 def checks_of(config: Config, environment: str) -> tuple[Check, ...]:
     """Give the checks of an environment; none where backout.toml names no such environment."""
-    found: Environment | None = next((one for one in config.environments if one.name == environment), None)
+    found = config.known_environment(environment)
     return () if found is None else found.checks
 
 

@@ -121,7 +121,7 @@ def _row(number: int, one: Proposal) -> dict[str, Any]:
 def _scene(prover: Prover, case: Case, today: dt.date, zone: str) -> Scene:
     config, environment = prover.setting.config, case.bad[0].past.environment
     bad = _bad(prover, case)
-    own = next((one for one in config.environments if one.name == environment), None)
+    own = config.known_environment(environment)
     good = prover.replay.effects(case.good[0]) if case.good else None
     quiet = [one for one in prover.replay.found if one.past.environment == environment and _is_quiet(one, case.bad_id)]
     counts = [Counter(effect.kind for effect in prover.replay.effects(one) or ()) for one in quiet]

@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 from backout.config.values import Command
 from backout.errors import BackoutError, UsageError
 from backout.flow.documents import IDLE
-from backout.flow.incidents import NO_ENVIRONMENT, TYPES
+from backout.flow.incidents import NO_ENVIRONMENT, TYPES, row_of
 from backout.flow.replay import Found, Replay, Setting
 from backout.flow.session import Session
 from backout.model import proof
 from backout.model.check import UNHEALTHY, Check, CheckResult
 from backout.model.contrast import NAMED, REST, Good, Told, bad_of, good_of
 from backout.model.guard import OVERRIDDEN, Guard
-from backout.model.incident import Incident, Row
+from backout.model.incident import Incident
 from backout.model.incident import fold as fold_incidents
-from backout.model.ledger import KEPT, UNDONE, Change, entry_from
+from backout.model.ledger import KEPT, UNDONE, Change, by_host, entry_from
 from backout.model.ledger import fold as fold_changes
 from backout.model.proof import PROOF, Judged, Proof, backtest, histories
 from backout.model.redact import redact_words
@@ -57,7 +57,7 @@ class Known(NamedTuple):
 def known(journal: Journal, tables: Sequence[Mapping[str, Any]]) -> Known:
     """Read what is on record; `tables` are those of the guards as the file has them."""
     events = (event for event in journal.events() if event.type in (*TYPES, REVIEW, PROOF))
-    rows = [Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in events]
+    rows = [row_of(event) for event in events]
     by_name = {str(row.get("name", row.get("rule"))): plain(row) for row in tables}
     return Known(fold_incidents(rows), fold_reviews(rows), histories(rows), by_name)
 
@@ -201,11 +201,10 @@ class Prover:
         incident = case.incident if isinstance(case, Case) else case
         begun = min(values[-1] for values in incident.clocks.values())
         words = redact_words((command.run,))
-        entries = [entry_from(row) for row in self.setting.journal.entries()]
         changes = [
             change
-            for host in dict.fromkeys(entry.host for entry in entries)
-            for change in fold_changes(entry for entry in entries if entry.host == host)
+            for entries in by_host(map(entry_from, self.setting.journal.entries())).values()
+            for change in fold_changes(entries)
             if list(change.body.get("command", ())) == list(words)
             and (change.body.get("environment") or NO_ENVIRONMENT) == incident.environment
         ]

@@ -10,11 +10,11 @@ from typing import Any
 
 from backout.config.values import Config
 from backout.errors import BackoutError
-from backout.flow.incidents import NO_ENVIRONMENT
+from backout.flow.incidents import NO_ENVIRONMENT, row_of
 from backout.flow.instant import instant
 from backout.model import review
 from backout.model.incident import LEDGER, Incident, Row
-from backout.model.ledger import Change
+from backout.model.ledger import Change, by_host
 from backout.model.ledger import fold as fold_changes
 from backout.model.recurrence import Recurrence, Today, bad_change, recurrences, standing
 from backout.model.situation import entries_of, of_environment
@@ -35,7 +35,7 @@ def rows(journal: Journal, incident: Incident, known: Mapping[str, Incident], co
     if not found:
         return []
     events = (event for kind in TYPES for event in journal.events(type=kind))
-    return told(found, incident, [Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in events], config)
+    return told(found, incident, map(row_of, events), config)
 
 
 def told(
@@ -63,20 +63,18 @@ def output_of(journal: Journal) -> Callable[[str], str]:
 
 def today_of(config: Config, environment: str) -> Today | None:
     """Give what a configuration has now; None where it is not the one of this environment, and so tells nothing."""
-    names = [known.name for known in config.environments]
-    if config.path is None or (environment not in names and environment != NO_ENVIRONMENT):
+    own = config.known_environment(environment)
+    if config.path is None or (own is None and environment != NO_ENVIRONMENT):
         return None
-    checks = [check.name for known in config.environments if known.name == environment for check in known.checks]
+    checks = [check.name for check in own.checks] if own else []
     guards = [guard.name for guard in config.guards if guard.judges(environment)]
     return Today(guards, checks, [command.name for command in config.commands])
 
 
 def _changes(events: Iterable[Row], environment: str) -> list[Change]:
     """Give the changes of an environment, as the hosts' ledgers tell of them."""
-    by_host: dict[str, list[Any]] = {}
-    for entry in of_environment(entries_of(row.body for row in events if row.type == LEDGER), environment, ()):
-        by_host.setdefault(entry.host, []).append(entry)
-    return [change for lines in by_host.values() for change in fold_changes(lines)]
+    own = of_environment(entries_of(row.body for row in events if row.type == LEDGER), environment, ())
+    return [change for entries in by_host(own).values() for change in fold_changes(entries)]
 
 
 def _row(one: Recurrence, reviewed: review.Review | None, bad: Change | None, today: Today | None) -> Document:

@@ -22,7 +22,7 @@ from backout.flow.staged import Twin, in_place
 from backout.model.effect import Effect, effect_from
 from backout.model.guard import Guard, Known
 from backout.model.incident import INCIDENT, open_on
-from backout.model.ledger import APPLIED, REFUSED, Change, LedgerEntry, entry_from, fold
+from backout.model.ledger import APPLIED, REFUSED, Change, LedgerEntry, by_host, entry_from, fold
 from backout.model.replay import Outcome, Past, harm, is_measured, judged, outcome, suspects, tally, told
 from backout.model.rules import rule
 from backout.model.selector import Selector, parse_selector
@@ -47,12 +47,9 @@ class Record:
 
     def __init__(self, journal: Journal, hosts: Mapping[str, str], environments: Sequence[str]) -> None:
         """Keep the hosts that answered (names of ledgers, and in backout.toml), and others of the environments."""
-        entries: dict[str, list[LedgerEntry]] = {}
-        for entry in map(entry_from, journal.entries()):
-            entries.setdefault(entry.host, []).append(entry)
         self.entries = {
             host: sorted(rows, key=lambda entry: entry.seq)
-            for host, rows in entries.items()
+            for host, rows in by_host(map(entry_from, journal.entries())).items()
             if host in hosts or _has(rows, environments)
         }
         self._hosts = hosts
@@ -224,7 +221,7 @@ class _Learned:
 
     def _staging(self, past: Past, effects: list[Effect]) -> Staging | None:
         """Tell what was in place where a change should have been tried first, when it was made."""
-        own = next((known for known in self._setting.config.environments if known.name == past.environment), None)
+        own = self._setting.config.known_environment(past.environment)
         if own is None or own.same_as is None:
             return NOWHERE
         self._learn_staging()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backout.config.values import Config
 from backout.errors import ConflictError, FailedError, RefusedError, UsageError
+from backout.flow.incidents import row_of
 from backout.flow.instant import instant
 from backout.flow.known import known
 from backout.model.incident import OPEN, Incident, Row
@@ -29,7 +30,7 @@ from backout.model.sections import marked, merged, structure
 from backout.render.incident_story import moment_text
 from backout.render.review import guidance
 from backout.render.review import known as drawn
-from backout.store.journal import Event, Journal
+from backout.store.journal import Journal
 
 _DUE_DAYS = {1: 15}
 _DUE_LATER_DAYS = 30
@@ -207,8 +208,4 @@ def below(found: list[Problem], first_line: int) -> list[Problem]:
 
 
 def _rows(journal: Journal) -> list[Row]:
-    return [_row(event) for event in journal.events(type=REVIEW)]
-
-
-def _row(event: Event) -> Row:
-    return Row(event.seq, event.at, event.recorded_at, event.actor, event.type, event.body)
+    return [row_of(event) for event in journal.events(type=REVIEW)]

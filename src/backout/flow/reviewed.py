@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from backout.errors import RefusedError
+from backout.flow.incidents import row_of
 from backout.flow.instant import instant
 from backout.flow.review import Opened, Reviewing, Saved, below
 from backout.model.closing import in_the_way, stands_on, worded
-from backout.model.incident import Row
 from backout.model.notice import told_of
 from backout.model.proof import GUARD, PROOF, Proof
 from backout.model.proof import fold as fold_proofs
@@ -80,9 +80,8 @@ def _unsaid(reviewing: Reviewing, text: str) -> list[Problem]:
 
 def proofs_of(reviewing: Reviewing) -> dict[tuple[str, str], Proof]:
     """Give what came last of each proof of the incident, by sort and name."""
-    events = reviewing.journal.events(type=PROOF)
-    rows = [Row(one.seq, one.at, one.recorded_at, one.actor, one.type, one.body) for one in events]
-    return {key[1:]: proof for key, proof in fold_proofs(rows).items() if key[0] == reviewing.incident.id}
+    proofs = fold_proofs(map(row_of, reviewing.journal.events(type=PROOF)))
+    return {key[1:]: proof for key, proof in proofs.items() if key[0] == reviewing.incident.id}
 
 
 def _people(reviewing: Reviewing) -> set[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backout.errors import UsageError
+from backout.flow.incidents import row_of
 from backout.flow.instant import instant
 from backout.model.incident import (
     COMMAND,
@@ -17,7 +18,6 @@ from backout.model.incident import (
     INCIDENT,
     LEDGER,
     Incident,
-    Row,
     fold,
 )
 from backout.model.proof import PROOF
@@ -143,7 +143,7 @@ def _told(journal: Journal, name: str, hit: Hit) -> Similar:
 
 def _of_incident(journal: Journal, name: str, hit: Hit) -> Similar:
     rows = (event for kind in (INCIDENT, ENTRY) for event in journal.events(type=kind, holding=name))
-    known = fold(Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in rows if _incident(e) == name)
+    known = fold(row_of(event) for event in rows if _incident(event) == name)
     if name not in known:
         return Similar(
             INCIDENT, name, name, hit.event.at, "", hit.event.actor, hit.excerpt, (), f"backout export {name}"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backout.flow.incidents import row_of
 from backout.flow.instant import instant
 from backout.model.incident import (
     CLOCK,
@@ -17,7 +18,6 @@ from backout.model.incident import (
     OPEN,
     RESOLVED,
     Incident,
-    Row,
     fold,
 )
 from backout.model.notice import (
@@ -49,7 +49,7 @@ _MINUTE_S, _HOUR_MIN = 60, 60
 def standing(journal: Journal) -> dict[str, Incident]:
     """Give every incident, with only those lines of its timeline that tell of notices."""
     events = [*journal.events(type=INCIDENT), *journal.events(type=ENTRY, kinds=KINDS)]
-    return fold(Row(e.seq, e.at, e.recorded_at, e.actor, e.type, e.body) for e in sorted(events, key=lambda e: e.seq))
+    return fold(row_of(event) for event in sorted(events, key=lambda event: event.seq))
 
 
 def standing_deliveries(journal: Journal, incident: str) -> dict[tuple[str, str], Delivery]:

@@ -143,6 +143,14 @@ def fold(entries: Iterable[LedgerEntry]) -> list[Change]:
     return list(changes.values())
 
 
+def by_host(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
+    """Give each host's entries, in the order in which they are given: every host has a ledger of its own."""
+    found: dict[str, list[LedgerEntry]] = {}
+    for entry in entries:
+        found.setdefault(entry.host, []).append(entry)
+    return found
+
+
 def unfinished(changes: Iterable[Change]) -> list[Change]:
     """Name the changes that a crash left half-way: recovery brings each to all-old or all-new."""
     return [change for change in changes if change.state in (PREPARED, APPLIED, UNDOING)]

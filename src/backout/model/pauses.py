@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from backout.model.ledger import Change, LedgerEntry, fold, is_pause
+from backout.model.ledger import Change, LedgerEntry, by_host, fold, is_pause
 
 _STOP, _START = ["systemctl", "stop"], ["systemctl", "start"]
 
@@ -29,11 +29,8 @@ class Paused(NamedTuple):
 
 def paused(entries: Iterable[LedgerEntry], environment: str, hosts: Collection[str]) -> list[Paused]:
     """Tell what changes of an environment stopped that still stand, on its `hosts` whoever did it; oldest first."""
-    by_host: dict[str, list[LedgerEntry]] = {}
-    for entry in entries:
-        by_host.setdefault(entry.host, []).append(entry)
     found: list[Paused] = []
-    for host, lines in by_host.items():
+    for host, lines in by_host(entries).items():
         standing = [change for change in fold(lines) if change.stands]
         others = [change.id for change in standing if not is_pause(change.body)]
         for number, change in enumerate(standing):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from backout.model.tokens import HOOKS, TOKENS
 
@@ -132,6 +133,15 @@ def redact_words(words: Sequence[str]) -> list[str]:
             masked[at + 1] = MASK
     text = "\0".join(masked)
     return _TOOL.compiled.sub(rf"\g<1>{MASK}", text).split("\0")
+
+
+def redact_json(value: Any) -> Any:
+    """Mask the secrets in every text of a JSON value; keys stay as they are."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [redact_json(item) for item in value]
+    return {key: redact_json(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def redact_value(key: str, value: str) -> str:

@@ -19,6 +19,7 @@ from backout.model.ledger import (
     UNDOING,
     UNDONE,
     LedgerEntry,
+    by_host,
     entry_from,
     fold,
     is_pause,
@@ -135,13 +136,10 @@ def last_changes(entries: Iterable[LedgerEntry]) -> list[Changed]:
 
     And no pauses, which are part of mending.
     """
-    by_host: dict[str, list[LedgerEntry]] = {}
     told = list(entries)
     took = _took(told)
-    for entry in told:
-        by_host.setdefault(entry.host, []).append(entry)
     found: dict[str, Changed] = {}
-    for host, lines in by_host.items():
+    for host, lines in by_host(told).items():
         for change in fold(lines):
             if change.undoes or change.state == REFUSED or is_pause(change.body):
                 continue
