@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import shutil
@@ -19,6 +18,7 @@ from backout.config.parse import parse
 from backout.config.values import Config
 from backout.config.writing import is_writable, table
 from backout.errors import BackoutError, ConfigError, ConflictError, FailedError, UsageError
+from backout.host.alone import alone_in
 
 
 class Appended(NamedTuple):
@@ -36,7 +36,7 @@ class Appended(NamedTuple):
         """
         real = os.path.realpath(self.path)
         try:
-            with _only_one(os.path.dirname(real)), _copy(real) as (copy, content):
+            with alone_in(os.path.dirname(real)), _copy(real) as (copy, content):
                 if content != self.before:
                     raise ConflictError(
                         f"{self.path} was changed by somebody else meanwhile.", next="Look at it, and try again."
@@ -124,17 +124,6 @@ def _between(text: str) -> str:
         return ""
     ends = text.replace("\r\n", "\n")
     return "" if ends.endswith("\n\n") else "\n" if ends.endswith("\n") else "\n\n"
-
-
-@contextmanager
-def _only_one(folder: str) -> Iterator[None]:
-    """Let nobody else append meanwhile."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from backout.errors import FailedError
+from backout.host.alone import alone_in
 
 _FILE = "review.md"
 
@@ -92,12 +93,8 @@ def held(folder: Path, name: str) -> Iterator[Draft]:
 def one_by_one(folder: Path) -> Iterator[None]:
     """Let one in after the other, among all who save what was edited in this folder."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with alone_in(folder):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _left(folder: Path, name: str) -> Draft | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from backout import __version__
 from backout.errors import NotPossibleError
+from backout.host.alone import alone_in
 
 _MIGRATIONS = Path(__file__).parent / "migrations" / "sqlite"
 WAITS_S = 30.0
@@ -61,7 +61,7 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
     latest = len(files)
     if _version(database) < latest:
         # Turning WAL on does not wait for others, whatever the busy timeout: one process at a time.
-        with _only_one(path.parent):
+        with alone_in(path.parent):
             database.execute("PRAGMA journal_mode = WAL")
             _apply(database, files)
     if _version(database) > latest:
@@ -102,13 +102,3 @@ def _statements(script: str) -> Iterator[str]:
 def _version(database: sqlite3.Connection) -> int:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     return int(version)
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
