@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from backout.config.values import LOCAL, Backup
-from backout.flow.instant import instant
+from backout.flow.instant import instant, instant_if_known
 from backout.model.incident import ENTRY, LINE, Entry, Incident, Row
 from backout.model.situation import RESTORE, Made, Tried, made
 
@@ -31,12 +31,12 @@ def told(backup: Backup, known: Made, now: float, do: Do) -> dict[str, Any]:
     return {
         "name": backup.name,
         "command": do(backup.name, backup.run),
-        "made_at": None if known.made_at is None else instant(known.made_at),
+        "made_at": instant_if_known(known.made_at),
         "max_age_s": backup.max_age_s,
         "too_old": backup.max_age_s is not None and (age_s is None or age_s > backup.max_age_s),
         "restore_test": backup.restore_test,
         "restore": None if backup.restore_test is None else do(backup.name + RESTORE, backup.restore_test),
-        "restored_at": None if known.restored_at is None else instant(known.restored_at),
+        "restored_at": instant_if_known(known.restored_at),
         "tested": _attempt(known.tried),
         "failed": _attempt(known.failed),
         "untested": is_untested(backup, known),

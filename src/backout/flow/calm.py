@@ -18,7 +18,7 @@ from backout.errors import BackoutError, RefusedError, UsageError
 from backout.flow import backups
 from backout.flow.export import downtimes
 from backout.flow.incidents import current, read, record, row_of, state
-from backout.flow.instant import instant
+from backout.flow.instant import instant_if_known
 from backout.flow.notices import Draft, draft, keep_draft
 from backout.model import notice
 from backout.model.check import HEALTHY
@@ -186,8 +186,8 @@ class Calm(NamedTuple):
             "environment": told.environment,
             "by": last.get("by"),
             "word": last.get("word"),
-            "mitigated_at": _instant(told.clock("mitigated")),
-            "resolved_at": _instant(told.clock("resolved")),
+            "mitigated_at": instant_if_known(told.clock("mitigated")),
+            "resolved_at": instant_if_known(told.clock("resolved")),
             "checks": list(asked.checks),
             "unreached": list(asked.unreached),
             "paused": self._paused(told.environment, asked.hosts),
@@ -230,7 +230,3 @@ def meant(journal: Journal, name: str | None, environment: str | None) -> str:
         where = f" on {environment}" if environment else ""
         raise UsageError(f"No incident is on record{where}.", next="backout panic opens one.")
     return found
-
-
-def _instant(at: float | None) -> str | None:
-    return None if at is None else instant(at)

@@ -8,7 +8,7 @@ from typing import Any
 from backout.config.values import Config
 from backout.errors import UsageError
 from backout.flow.incidents import current, read
-from backout.flow.instant import instant
+from backout.flow.instant import instant, instant_if_known
 from backout.flow.recurrences import rows as recurring
 from backout.model import notice
 from backout.model.downtime import Downtime, downtime, readings
@@ -37,7 +37,7 @@ def listed(journal: Journal) -> dict[str, Any]:
             "severity": one.severity,
             "text": one.text,
             "declared_at": instant(one.clock("declared") or one.declared_at),
-            "resolved_at": _instant(one.clock("resolved") if one.state == RESOLVED else None),
+            "resolved_at": instant_if_known(one.clock("resolved") if one.state == RESOLVED else None),
             "entries": len(one.entries),
         }
         for one in read(journal).values()
@@ -180,7 +180,3 @@ def _contents(journal: Journal, names: Iterable[Any]) -> Iterable[tuple[str, str
         content = journal.content(name) if isinstance(name, str) else None
         if content is not None:
             yield name, content.decode("utf-8", "backslashreplace")
-
-
-def _instant(at: float | None) -> str | None:
-    return None if at is None else instant(at)

@@ -8,7 +8,7 @@ from typing import Any
 from backout.config.values import Config
 from backout.flow import export
 from backout.flow.documents import Documents
-from backout.flow.instant import instant
+from backout.flow.instant import instant_if_known
 from backout.model import notice
 from backout.model.check import CheckResult, turned_red
 from backout.model.incident import CHANGE, Incident
@@ -73,6 +73,6 @@ def _splits(every: Iterable[Change], ids: set[str]) -> list[dict[str, Any]]:
 
 
 def _word(word: notice.Word) -> dict[str, Any]:
-    at, due = (None if moment is None else instant(moment) for moment in (word.at, word.due))
+    at, due = map(instant_if_known, (word.at, word.due))
     late = None if word.due is None or word.at is None else max(0.0, word.at - word.due)
     return {"audience": word.audience, "type": word.type, "at": at, "due": due, "late_s": late}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from backout.flow.incidents import row_of
+from backout.flow.instant import day_if_known
 from backout.model.incident import INCIDENT
 from backout.store.journal import Journal
 
@@ -34,7 +35,7 @@ def owed(journal: Journal, config: Config, now: float, zone: tzinfo | None = Non
 
 def rows(found: list[Obligation]) -> list[dict[str, Any]]:
     """Give them as documents have them."""
-    return [{**one._asdict(), "since": _day(one.since)} for one in found]
+    return [{**one._asdict(), "since": day_if_known(one.since)} for one in found]
 
 
 def line(found: list[Obligation]) -> str | None:
@@ -53,7 +54,3 @@ def _there(journal: Journal, config: Config) -> Iterator[tuple[str, Today]]:
         today = today_of(config, str(event.body.get("environment")))
         if today is not None:
             yield str(event.body.get("id")), today
-
-
-def _day(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()

@@ -11,7 +11,7 @@ from typing import Any
 from backout.config.values import Config
 from backout.errors import BackoutError
 from backout.flow.incidents import NO_ENVIRONMENT, row_of
-from backout.flow.instant import instant
+from backout.flow.instant import day_if_known, instant
 from backout.model import review
 from backout.model.incident import LEDGER, Incident, Row
 from backout.model.ledger import Change, by_host
@@ -92,7 +92,7 @@ def _row(one: Recurrence, reviewed: review.Review | None, bad: Change | None, to
                 "action": action.key,
                 "title": action.title,
                 "owner": action.owner,
-                "due": None if action.due is None else action.due.isoformat(),
+                "due": day_if_known(action.due),
                 "proof": None if action.proof is None else _proof(action.proof),
                 "standing": standing(action, bad, today),
             }
@@ -102,4 +102,4 @@ def _row(one: Recurrence, reviewed: review.Review | None, bad: Change | None, to
 
 
 def _proof(proof: review.Standing) -> dict[str, Any]:
-    return {**proof._asdict(), "until": None if proof.until is None else proof.until.isoformat()}
+    return {**proof._asdict(), "until": day_if_known(proof.until)}

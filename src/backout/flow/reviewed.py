@@ -7,7 +7,7 @@ from typing import Any
 
 from backout.errors import RefusedError
 from backout.flow.incidents import row_of
-from backout.flow.instant import instant
+from backout.flow.instant import day_if_known, instant, instant_if_known
 from backout.flow.review import Opened, Reviewing, Saved, below
 from backout.model.closing import in_the_way, stands_on, worded
 from backout.model.notice import told_of
@@ -38,7 +38,7 @@ def document(reviewing: Reviewing, saved: Saved | None = None) -> dict[str, Any]
         "environment": reviewing.incident.environment,
         "state": review.state,
         "saved": _saved(review),
-        "opens_at": None if reviewing.opens_at is None else instant(reviewing.opens_at),
+        "opens_at": instant_if_known(reviewing.opens_at),
         "known": opened.known,
         "text": text,
         "first_line": opened.first_line,
@@ -109,12 +109,8 @@ class _Seen:
 
     def action(self, action: Action) -> dict[str, Any]:
         stands = stands_on(action, self._proofs, self._today)
-        proof = action.proof and {**action.proof._asdict(), "until": _day(action.proof.until)}
-        return self.row({**action._asdict(), "due": _day(action.due), "proof": proof, "stands_on": stands})
-
-
-def _day(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
+        proof = action.proof and {**action.proof._asdict(), "until": day_if_known(action.proof.until)}
+        return self.row({**action._asdict(), "due": day_if_known(action.due), "proof": proof, "stands_on": stands})
 
 
 def _saved(review: Review) -> dict[str, Any] | None:

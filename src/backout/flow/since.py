@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from backout.errors import BackoutError
 from backout.flow.compare import Side, Since
 from backout.flow.fleet import Fleet
-from backout.flow.instant import instant
+from backout.flow.instant import instant, instant_if_known
 from backout.flow.looked import LOOK, Look, compared, heads, look_of
 from backout.model.agreement import Row
 from backout.model.effect import Effect, effect_from
@@ -130,7 +130,7 @@ def teller(journal: Journal, known: Sequence[Side], fleets: Mapping[str, Fleet])
         if move is None:
             oldest = [history.oldest(*host) for host in (one, other)]
             reach = None if None in oldest else max(at for at in oldest if at is not None)
-            return {"host": None, "after": None, "before": None if reach is None else instant(reach), **_NOBODY}
+            return {"host": None, "after": None, "before": instant_if_known(reach), **_NOBODY}
         told = {"host": move.host, "after": instant(move.earlier.at), "before": instant(move.later.at)}
         fleet = fleets.get(move.later.environment or "")
         return {**told, **cause(journal, move, row, lambda change: effects_of(journal, fleet, move.host, change))}

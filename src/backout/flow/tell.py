@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backout.flow.incidents import row_of
-from backout.flow.instant import instant
+from backout.flow.instant import instant, instant_if_known
 from backout.model.incident import (
     CLOCK,
     DELIVERY,
@@ -159,7 +159,7 @@ def _row(incident: Incident, body: Any, places: Sequence[Delivery]) -> dict[str,
         "environment": incident.environment,
         "notice": body.get("notice"),
         **{name: body[name] for name in ("audience", "type", "status", "impact", "subject", "plain")},
-        "next_at": None if next_at is None else instant(next_at),
+        "next_at": instant_if_known(next_at),
         "doubtful": [
             {"start": doubt.start, "end": doubt.end, "words": doubt.words, "why": doubt.why}
             for doubt in doubtful(body["type"], body["plain"])
@@ -172,7 +172,7 @@ def _row(incident: Incident, body: Any, places: Sequence[Delivery]) -> dict[str,
                 "attempt": one.attempt,
                 "at": instant(one.at) if one.at else None,
                 "reply": one.reply,
-                "retry_at": None if one.retry_at is None else instant(one.retry_at),
+                "retry_at": instant_if_known(one.retry_at),
                 "overtaken": one.overtaken,
             }
             for one in places
